@@ -1,0 +1,95 @@
+"""Every error Carina raises on purpose, typed by domain.
+
+A message says what must hold, what was found and what to do, and never carries patient data (house rule 7). Anything a
+user can cause is a `CarinaError`; the command line prints its message as one sentence and exits with `exit_status`.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BundleError",
+    "CalibrationError",
+    "CarinaError",
+    "FilmRejectedError",
+    "MissingExtraError",
+    "OutputError",
+    "SettingsError",
+    "TableError",
+    "TaskError",
+    "TrainingError",
+    "WeightsError",
+]
+
+
+class CarinaError(Exception):
+    """Base of every deliberate error.
+
+    Attributes
+    ----------
+    exit_status : int
+        Exit status of a command that ends with this error: 2, wrong usage or input.
+    """
+
+    exit_status = 2
+
+
+class FilmRejectedError(CarinaError):
+    """A file that is not, or cannot be trusted as, one chest radiograph.
+
+    Parameters
+    ----------
+    code : str
+        Stable lower-case identifier, such as ``"truncated"`` or ``"not_a_picture"``; programs branch on it.
+    message : str
+        One sentence for a person.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+    def __reduce__(self) -> tuple[type[FilmRejectedError], tuple[str, str]]:
+        """Survive the way back from a decoding process."""
+        return (type(self), (self.code, self.message))
+
+
+class SettingsError(CarinaError):
+    """A setting outside its range or unknown."""
+
+
+class TaskError(CarinaError):
+    """A task file that does not describe a task, or a label outside the task."""
+
+
+class TableError(CarinaError):
+    """A film table that breaks its contract."""
+
+
+class BundleError(CarinaError):
+    """A model bundle that is incomplete, altered, or made for something else."""
+
+
+class WeightsError(CarinaError):
+    """Weights that are missing, altered or do not fit the network; never silence, for without them it guesses."""
+
+
+class TrainingError(CarinaError):
+    """A training that cannot start or go on."""
+
+
+class CalibrationError(CarinaError):
+    """A calibration that the films given cannot support."""
+
+
+class OutputError(CarinaError):
+    """An output that cannot be written."""
+
+
+class MissingExtraError(CarinaError):
+    """A verb whose optional dependencies are not installed."""
+
+    def __init__(self, verb: str, extra: str) -> None:
+        super().__init__(
+            f"`carina {verb}` needs the extra {extra!r}; install it with: pip install 'carina-cxr[{extra}]'"
+        )
