@@ -1,0 +1,63 @@
+"""The `carina` command: its verbs, its errors in one sentence, its exit status.
+
+A verb is a function in its own module of `carina.cli`, registered here by name. Verb modules import only the standard
+library and typer at their top; whatever is heavy is imported inside the function, so that `carina --help` and
+`carina predict` start fast.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from carina import __version__
+from carina.cli.predict import predict
+from carina.errors import CarinaError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="carina",
+    help="From chest radiographs and hospital records to a validated pneumonia classifier. Research use only.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"carina {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _carina(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Hold the options that belong to no verb."""
+
+
+# Each verb, in the order that `carina --help` lists them.
+app.command("predict")(predict)
+
+
+def main() -> None:
+    """Run the command and exit with its status.
+
+    0 done, 2 wrong usage or input, 3 done but some films were refused, 130 interrupted. A deliberate error is printed
+    as one sentence on standard error.
+    """
+    try:
+        app()
+    except CarinaError as error:
+        sys.stderr.write(f"carina: {' '.join(str(error).split())}\n")
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        sys.stderr.write("carina: interrupted\n")
+        sys.exit(130)

@@ -1,0 +1,1 @@
+"""From a model bundle and a film to a reading: no torch."""
