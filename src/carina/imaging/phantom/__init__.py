@@ -1,0 +1,9 @@
+"""Phantom films: synthetic chest radiographs whose every structure is known."""
+
+from __future__ import annotations
+
+from carina.imaging.phantom.exposure import Signature
+from carina.imaging.phantom.film import Phantom, phantom_film
+from carina.imaging.phantom.opacity import LABELS
+
+__all__ = ["LABELS", "Phantom", "Signature", "phantom_film"]
