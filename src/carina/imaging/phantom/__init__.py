@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from carina.imaging.phantom.collection import Collection, write_phantoms
+from carina.imaging.phantom.dicom import phantom_dicom
 from carina.imaging.phantom.exposure import Signature
 from carina.imaging.phantom.film import Phantom, phantom_film
 from carina.imaging.phantom.opacity import LABELS
 
-__all__ = ["LABELS", "Phantom", "Signature", "phantom_film"]
+__all__ = ["LABELS", "Collection", "Phantom", "Signature", "phantom_dicom", "phantom_film", "write_phantoms"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import cv2
@@ -73,50 +74,78 @@ def attenuation(body: Array, lungs: Array, air: Array, *, bone: Array, fluid: Ar
 
 
 def expose(
-    total: Array, body: Array, lungs: Array, canvas: Canvas, *, rng: np.random.Generator, signature: Signature
+    total: Array,
+    healthy: Array,
+    canvas: Canvas,
+    *,
+    body: Array,
+    lungs: Array,
+    rng: np.random.Generator,
+    signature: Signature,
 ) -> Array:
     """Expose and develop.
+
+    Scatter, exposure control and the processing's slow part are those of the healthy patient, so that a matched pair
+    differs where the opacity lies and nowhere else.
+
+    Parameters
+    ----------
+    total, healthy : ndarray of float32, (H, W)
+        Line integrals of attenuation with and without the opacity.
+    canvas : Canvas
+        Where the film lies.
+    body, lungs : ndarray of float32, (H, W)
+        Path lengths, cm.
+    rng : numpy.random.Generator
+        Noise, exposure and marker.
+    signature : Signature
+        The equipment.
 
     Returns
     -------
     ndarray of float32, (H, W)
         Intensities in [0, 1], 0 black.
     """
-    through = np.exp(-total)
-    matter = np.minimum(through, 0.12) * (1 - np.exp(-body / 4))
-    veil = canvas.soften(np.asarray(matter, np.float32), 3.2)
-    signal = through + np.float32(signature.scatter) * veil
+    plain = np.exp(-healthy)
+    matter = np.minimum(plain, 0.12) * (1 - np.exp(-body / 4))
+    veil = np.float32(signature.scatter) * canvas.soften(np.asarray(matter, np.float32), 3.2)
+    reference = -np.log(np.maximum(plain + veil, 2e-4))
+    signal = np.exp(-total) + veil
     signal = canvas.soften(np.asarray(signal, np.float32), float(np.hypot(0.045, signature.blur_cm)))
     photons = 90000.0 / max(canvas.per_cm / 12.8, 0.1) ** 2
     quanta = rng.standard_normal(signal.shape, dtype=np.float32)
     quanta = 0.6 * quanta + 0.9 * cv2.GaussianBlur(quanta, (0, 0), 0.8)
     noisy = signal + np.float32(signature.noise) * quanta * np.sqrt(np.maximum(signal, 1e-6) / photons)
-    density = -np.log(np.maximum(noisy, 2e-4))
-    film = _develop(_equalise(np.asarray(density, np.float32), canvas), body, lungs, tuple(rng.random(2)), signature)
-    return _label(film, canvas, rng, signature)
+    density = np.asarray(-np.log(np.maximum(noisy, 2e-4)), np.float32)
+    floor = np.float32(0.5 * float(np.percentile(reference, 2)) + 0.4)
+    held, reference = np.maximum(density, floor), np.asarray(np.maximum(reference, floor), np.float32)
+    # Compress slow changes and lift fine detail, as the processing of every digital detector does.
+    slow = np.float32(0.38) * canvas.soften(reference, 3.0)
+    fine = np.float32(0.35) * (held - canvas.soften(held, 0.35))
+    curve = _curve(reference - slow, body, lungs, tuple(rng.random(2)), signature)
+    return _label(curve(np.asarray(held - slow + fine, np.float32)), canvas, rng, signature)
 
 
-def _equalise(density: Array, canvas: Canvas) -> Array:
-    """Compress slow changes and lift fine detail, as the processing of every digital detector does."""
-    floor = float(np.percentile(density, 2)) * 0.5 + 0.4
-    held = np.maximum(density, np.float32(floor))
-    slow, fine = canvas.soften(held, 3.0), canvas.soften(held, 0.35)
-    return np.asarray(0.62 * slow + (fine - slow) + 1.35 * (held - fine), dtype=np.float32)
-
-
-def _develop(density: Array, body: Array, lungs: Array, luck: tuple[float, float], signature: Signature) -> Array:
+def _curve(
+    reference: Array, body: Array, lungs: Array, luck: tuple[float, ...], signature: Signature
+) -> Callable[[Array], Array]:
     """Film curve, placed by automatic exposure control on lung and soft tissue."""
-    lung = density[lungs > 0.5 * float(lungs.max())] if float(lungs.max()) > 0 else density
-    solid = density[(lungs <= 0) & (body > 0.6 * float(body.max()))]
+    lung = reference[lungs > 0.5 * float(lungs.max())] if float(lungs.max()) > 0 else reference
+    solid = reference[(lungs <= 0) & (body > 0.6 * float(body.max()))]
     dark = float(np.median(lung))
     bright = float(np.percentile(solid, 70)) if solid.size else dark + 1.0
     place, tone = luck
     middle = dark + (0.28 + 0.18 * place) * (bright - dark)
     slope = (2.4 + 1.2 * tone) * signature.contrast / max(bright - dark, 0.2)
-    curve = 1 / (1 + np.exp(-slope * (density - middle)))
-    low, high = (float(v) for v in np.percentile(curve, (0.2, 99.8)))
-    film = np.clip((curve - low) / max(high - low, 1e-6), 0, 1) * 0.97
-    return np.asarray(film ** np.float32(signature.gamma), dtype=np.float32)
+    ends = np.percentile(reference, (0.2, 99.8))
+    low, high = (float(v) for v in 1 / (1 + np.exp(-slope * (ends - middle))))
+
+    def develop(density: Array) -> Array:
+        shade = 1 / (1 + np.exp(-slope * (density - middle)))
+        film = np.clip((shade - low) / max(high - low, 1e-6), 0, 1) * 0.97
+        return np.asarray(film ** np.float32(signature.gamma), dtype=np.float32)
+
+    return develop
 
 
 def _label(film: Array, canvas: Canvas, rng: np.random.Generator, signature: Signature) -> Array:

@@ -138,10 +138,14 @@ def phantom_film(
     opacity = plant(label, tissue, canvas, disease, severity)
     lungs = np.asarray(tissue.lungs[0] + tissue.lungs[1], np.float32)
     blood = vessels(canvas, inside) * np.minimum(lungs / 3, 1)
+    body, air, scale = tissue.body, tissue.air, anatomy.scale
     fluid = np.asarray(np.minimum(opacity.depth + blood, lungs), np.float32)
-    total = attenuation(tissue.body, lungs, tissue.air, bone=bone, fluid=fluid, scale=anatomy.scale)
+    total = attenuation(body, lungs, air, bone=bone, fluid=fluid, scale=scale)
+    healthy = attenuation(
+        body, lungs, air, bone=bone, fluid=np.asarray(np.minimum(blood, lungs), np.float32), scale=scale
+    )
     exposure = np.random.default_rng([seed, 3, film])
-    pixels = expose(total, tissue.body, lungs, canvas, rng=exposure, signature=signature)
+    pixels = expose(total, healthy, canvas, body=body, lungs=lungs, rng=exposure, signature=signature)
     return Phantom(
         pixels=pixels,
         label=label,

@@ -125,7 +125,7 @@ def _streaks(canvas: Canvas, rng: np.random.Generator, severity: float) -> tuple
     mesh = np.maximum(0.9 - 1.4 * net, 0)
     lines = np.maximum(canvas.lay(strands, 0.05) - 0.9 * canvas.lay(walls, 0.04), 0)
     strength = 0.6 + 0.6 * severity
-    share = strength * near * (0.10 + 0.42 * np.minimum(lines, 0.5) + 0.10 * mesh)
+    share = strength * near * (0.12 + 0.62 * np.minimum(lines, 0.5) + 0.10 * mesh)
     extent = np.asarray(near >= 0.42, dtype=np.bool_)  # noqa: PLR2004 - streaks are lost in the vessels beyond
     return np.asarray(share, np.float32), extent, "perihilar, both sides"
 

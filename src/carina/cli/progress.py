@@ -1,0 +1,43 @@
+"""How far a verb has come: a bar on a terminal, plain lines otherwise, always on standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+__all__ = ["counting"]
+
+
+@contextmanager
+def counting(total: int, what: str) -> Iterator[Callable[[int], None]]:
+    """Show how many of `total` are done.
+
+    Parameters
+    ----------
+    total : int
+        All.
+    what : str
+        What is counted, plural, such as ``"phantom films"``.
+
+    Yields
+    ------
+    callable
+        To be called with the number done so far.
+    """
+    if sys.stderr.isatty():
+        from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - as above
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True)) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda done: bar.update(task, completed=done)
+        return
+    step = max(1, total // 5)
+
+    def line(done: int) -> None:
+        if done % step == 0 or done == total:
+            sys.stderr.write(f"{what}: {done} of {total}\n")
+
+    yield line
