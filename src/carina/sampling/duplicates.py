@@ -17,8 +17,8 @@ hash                        copies found         pairs of different patients wit
 Frontal chest films look alike, so 64 bits are too few: films of different patients collide before the copies are found.
 Of 400 films changed on purpose the chosen hash finds all after squashing to 224 x 224, JPEG of quality 30, gamma 1.5 or
 histogram equalisation, 98 % after a window, 98 % after a shift by 1 %, and 16 % after a crop by 2 % a side: the five
-copies not found are such crops, and where they are known, `duplicate_of` says so. Turned or inverted films are not found,
-so hash a film as it left the quality gate.
+copies not found are such crops, and where they are known, `duplicate_of` says so. Turned or inverted films are not
+found, so hash a film as it left the quality gate.
 """
 
 from __future__ import annotations
@@ -35,7 +35,16 @@ from scipy.stats import rankdata
 from carina.errors import TableError
 from carina.types import Array
 
-__all__ = ["DEFAULT_BITS", "HASH_BITS", "Across", "hamming", "near_duplicates", "nearest_across", "perceptual_hash"]
+__all__ = [
+    "DEFAULT_BITS",
+    "HASH_BITS",
+    "Across",
+    "hamming",
+    "near_duplicates",
+    "nearest_across",
+    "perceptual_hash",
+    "within_reach",
+]
 
 HASH_BITS = 256
 """Bits of a perceptual hash."""
@@ -89,8 +98,8 @@ def perceptual_hash(pixels: Array) -> str:
 
     References
     ----------
-    C. Zauner, Implementation and benchmarking of perceptual image hash functions, Hagenberg 2010, section 3.2.1, for the
-    shorter hash that this one extends.
+    C. Zauner, Implementation and benchmarking of perceptual image hash functions, diploma thesis, Hagenberg 2010,
+    for the shorter hash that this one extends.
 
     Examples
     --------
@@ -184,6 +193,36 @@ def nearest_across(hashes: Sequence[str], groups: NDArray[np.integer], threshold
     return Across(nearest_bits=None if nearest > HASH_BITS else nearest, pairs=pairs, example=example)
 
 
+def within_reach(hashes: Sequence[str], known: Sequence[str], threshold_bits: int = DEFAULT_BITS) -> NDArray[np.bool_]:
+    """Say which films are the same picture as a known one.
+
+    Parameters
+    ----------
+    hashes, known : sequence of str
+        64 hex digits each; `known` such as a bundle's training films.
+    threshold_bits : int
+        Hashes that differ in at most so many bits are one picture.
+
+    Returns
+    -------
+    ndarray of bool, (N,)
+        Per film of `hashes`.
+
+    Raises
+    ------
+    TableError
+        If a hash is not 64 hex digits.
+    """
+    result = np.zeros(len(hashes), dtype=np.bool_)
+    if not len(hashes) or not len(known):
+        return result
+    words, others = _words(hashes), _words(known)
+    for start in range(0, len(words), _BLOCK):
+        bits = _differing(words[start : start + _BLOCK], others)
+        result[start : start + _BLOCK] = (bits <= threshold_bits).any(axis=1)
+    return result
+
+
 def _words(hashes: Sequence[str]) -> NDArray[np.uint64]:
     try:
         content = [bytes.fromhex(value) for value in hashes]
@@ -199,8 +238,11 @@ def _words(hashes: Sequence[str]) -> NDArray[np.uint64]:
 def _distances(words: NDArray[np.uint64]) -> Iterator[tuple[int, NDArray[np.uint16]]]:
     """Differing bits of a block of rows with itself and all later rows, (block, rows from its start on)."""
     for start in range(0, len(words), _BLOCK):
-        block, rest = words[start : start + _BLOCK], words[start:]
-        bits = np.zeros((len(block), len(rest)), dtype=np.uint16)
-        for word in range(_WORDS):
-            bits += np.bitwise_count(block[:, None, word] ^ rest[None, :, word])
-        yield start, bits
+        yield start, _differing(words[start : start + _BLOCK], words[start:])
+
+
+def _differing(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint16]:
+    bits = np.zeros((len(one), len(other)), dtype=np.uint16)
+    for word in range(_WORDS):
+        bits += np.bitwise_count(one[:, None, word] ^ other[None, :, word])
+    return bits

@@ -20,7 +20,15 @@ from carina.errors import TableError, TrainingError
 from carina.sampling.groups import UnionFind
 from carina.tasks import Task
 
-__all__ = ["SPLITS", "FilmTable", "parse_age", "parse_age_group", "read_film_table", "require_two_classes"]
+__all__ = [
+    "SPLITS",
+    "FilmTable",
+    "parse_age",
+    "parse_age_group",
+    "patient_key",
+    "read_film_table",
+    "require_two_classes",
+]
 
 SPLITS = ("train", "tune", "calibrate", "test")
 """The four parts of a cohort (M11)."""
@@ -253,6 +261,24 @@ def parse_age_group(text: str | None) -> tuple[float, float] | None:
     if not dash or youngest is None or oldest is None or youngest > oldest:
         return None
     return youngest, oldest
+
+
+def patient_key(patient_id: str) -> str:
+    """Hash of a patient id by which a bundle recognises its training patients without naming them.
+
+    It keeps honest people from mistakes, not attackers from guessing: ids must already be pseudonyms (M6).
+
+    Returns
+    -------
+    str
+        First 16 hex digits of the SHA-256 of the UTF-8 text.
+
+    Examples
+    --------
+    >>> patient_key("")
+    'e3b0c44298fc1c14'
+    """
+    return hashlib.sha256(patient_id.encode()).hexdigest()[:16]
 
 
 def _load(path: Path) -> tuple[pl.DataFrame, str]:
