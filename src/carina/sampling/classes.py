@@ -148,7 +148,7 @@ def draw_class_sizes(
     return ClassDraw(rows=np.array(rows, dtype=np.intp), repeated=repeated, pairs=drawn_pairs)
 
 
-def paper_draw(labels: Sequence[str], task: Task, seed: int, pairs: NDArray[np.intp] | None = None) -> NDArray[np.intp]:
+def paper_draw(labels: Sequence[str], task: Task, seed: int, pairs: NDArray[np.intp] | None = None) -> list[int]:
     """Draw the paper's training part, 400 normal, 400 bacterial, 400 viral and 200 COVID-19 films (M25).
 
     Parameters
@@ -162,8 +162,8 @@ def paper_draw(labels: Sequence[str], task: Task, seed: int, pairs: NDArray[np.i
 
     Returns
     -------
-    ndarray of int, (1400,)
-        Row numbers; a film is repeated only where its class has too few.
+    list of int
+        1,400 row numbers; a film is repeated only where its class has too few.
 
     Raises
     ------
@@ -175,7 +175,7 @@ def paper_draw(labels: Sequence[str], task: Task, seed: int, pairs: NDArray[np.i
         raise TableError(
             f"the paper's class sizes are for the classes {sorted(sizes)!r}; task {task.name!r} has {task.classes!r}"
         )
-    return draw_class_sizes(labels, sizes, seed=seed, pairs=pairs).rows
+    return draw_class_sizes(labels, sizes, seed=seed, pairs=pairs).rows.tolist()
 
 
 def matched_pairs(table: FilmTable, task: Task) -> NDArray[np.intp]:

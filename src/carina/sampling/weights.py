@@ -4,8 +4,8 @@ Class sizes and sources are unequal, and some sources hold one class only. Three
 alone, before any training:
 
 - the *draw weight*: how often it is drawn, so that a small source is not drowned;
-- the *root weight*: within a source that has films on both sides of the root (normal and pneumonia, say) the sides count
-  the same; a source that lies on one side only can teach the root nothing but the source, and its films get
+- the *root weight*: within a source that has films on both sides of the root (normal and pneumonia, say) the sides
+  count the same; a source that lies on one side only can teach the root nothing but the source, and its films get
   `one_sided` instead;
 - the *inner weight*: labels within a group count the same.
 """
@@ -61,7 +61,8 @@ def film_weights(labels: Sequence[str], sources: Sequence[str], task: Task, *, o
     Examples
     --------
     >>> from carina.tasks import default_task
-    >>> weights = film_weights(["normal", "viral", "viral", "covid19"], ["a", "a", "a", "b"], default_task(), one_sided=0.2)
+    >>> labels = ["normal", "viral", "viral", "covid19"]
+    >>> weights = film_weights(labels, ["a", "a", "a", "b"], default_task(), one_sided=0.2)
     >>> [round(float(w), 2) for w in weights.root * weights.draw]
     [1.5, 0.75, 0.75, 0.2]
     """
