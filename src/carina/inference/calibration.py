@@ -304,7 +304,7 @@ def prior_shift(
 
     References
     ----------
-    M. Saerens et al., Neural Computation 14 (2002) 21-41, doi:10.1162/089976602753284446, equation 2.4.
+    M. Saerens et al., Neural Computation 14 (2002) 21-41, doi:10.1162/089976602753284446.
 
     Examples
     --------

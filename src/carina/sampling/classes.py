@@ -175,7 +175,7 @@ def paper_draw(labels: Sequence[str], task: Task, seed: int, pairs: NDArray[np.i
         raise TableError(
             f"the paper's class sizes are for the classes {sorted(sizes)!r}; task {task.name!r} has {task.classes!r}"
         )
-    return draw_class_sizes(labels, sizes, seed=seed, pairs=pairs).rows.tolist()
+    return [int(row) for row in draw_class_sizes(labels, sizes, seed=seed, pairs=pairs).rows]
 
 
 def matched_pairs(table: FilmTable, task: Task) -> NDArray[np.intp]:
@@ -217,8 +217,8 @@ def parameters_per_film_warning(parameters: int, films: int) -> str:
 
     Examples
     --------
-    >>> parameters_per_film_warning(4_000_000, 5_000)[:46]
-    '4,000,000 parameters for 5,000 films: 0.001 fi'
+    >>> parameters_per_film_warning(4_000_000, 8_000)[:61]
+    '4,000,000 parameters for 8,000 films: 0.002 films a parameter;'
     """
     per = films / max(parameters, 1)
     verdict = (
