@@ -1,8 +1,8 @@
 """Every film to the network's input: one framing, one intensity scale (M3, M36).
 
-What names the hospital instead of the disease has to go before the network sees the film: aspect ratio (all films become
-square), resolution (area averaging down to one size) and grey scale (`intensity`). Which choice keeps the label and loses
-the source was measured; see `docs/standardisation.md`.
+What names the hospital instead of the disease has to go before the network sees the film: aspect ratio (all films
+become square), resolution (area averaging down to one size) and grey scale (`intensity`). Which choice keeps the label
+and loses the source was measured; see `docs/standardisation.md`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,77 @@
+"""The training step, as Lightning runs it (M20, M24, M25)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+
+from carina.networks.augmentation import Augmentation
+from carina.networks.film_data import Batch, epoch_seed
+from carina.networks.losses import FilmLoss
+from carina.networks.recipe import Recipe
+from carina.networks.registry import build_network
+from carina.tasks import Task
+
+__all__ = ["FilmClassifier"]
+
+_WARM_UP = 0.1
+
+
+class FilmClassifier(lightning.LightningModule):
+    """A film network in training.
+
+    Parameters
+    ----------
+    task : Task
+    recipe : Recipe
+    """
+
+    def __init__(self, task: Task, recipe: Recipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.network = build_network(task, recipe.network_spec(), pretrained=recipe.pretrained)
+        self.augmentation = Augmentation(recipe.augmentation)
+        self.loss = FilmLoss(task, evenness=recipe.evenness, smoothing=recipe.smoothing)
+        self.tune_loss = FilmLoss(task, evenness=0.0, smoothing=0.0)
+
+    def forward(self, films: Tensor) -> Tensor:
+        """Films uint8 ``(B, S, S)`` to logits ``(B, K)``."""
+        logits: Tensor = self.network(_scaled(films))
+        return logits
+
+    def on_train_epoch_start(self) -> None:
+        """Seed the epoch's draws."""
+        torch.manual_seed(epoch_seed(self.recipe.seed, self.current_epoch) + self.global_rank)
+
+    def training_step(self, batch: Batch, _number: int) -> Tensor:
+        """Loss of one augmented batch."""
+        films, targets, root, inner = batch
+        augmented, _ = self.augmentation(_scaled(films))
+        logits = self.network(augmented.contiguous(memory_format=torch.channels_last))
+        loss: Tensor = self.loss(logits.float(), targets, root, inner)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(films))
+        return loss
+
+    def validation_step(self, batch: Batch, _number: int) -> None:
+        """Loss of one batch of `tune`, as it is."""
+        films, targets, root, inner = batch
+        loss = self.tune_loss(self(films).float(), targets, root, inner)
+        self.log("tune_loss", loss, prog_bar=True, sync_dist=True, batch_size=len(films))
+
+    def configure_optimizers(self) -> Any:
+        """AdamW under a one-cycle schedule."""
+        optimiser = torch.optim.AdamW(
+            self.network.parameters(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay
+        )
+        steps = max(int(self.trainer.estimated_stepping_batches), 2)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, self.recipe.learning_rate, total_steps=steps, pct_start=_WARM_UP
+        )
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _scaled(films: Tensor) -> Tensor:
+    return films.float().unsqueeze(1) / 255.0

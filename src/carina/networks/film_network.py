@@ -1,0 +1,107 @@
+"""A classifier of films: normalisation, trunk and head as one module, and its exported form (M20, M23)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from carina.networks.heads import FlatLogits, FlattenedLinear, HierarchicalLogits, PooledLinear
+
+__all__ = ["ExportedNetwork", "FilmNetwork", "NetworkSpec"]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """What is needed to build the same network again.
+
+    Attributes
+    ----------
+    name : str
+        As in the registry.
+    size : int
+        Side of the input, pixels.
+    hierarchical : bool
+        Whether logits follow the task's groups.
+    convolutions : int
+        Number of convolutions, for ``seed_cnn``.
+    pooling : str
+        ``"max"`` or ``"average"``, for ``seed_cnn``.
+    """
+
+    name: str
+    size: int
+    hierarchical: bool
+    convolutions: int = 4
+    pooling: str = "max"
+
+
+class FilmNetwork(nn.Module):
+    """Normalisation, trunk, head.
+
+    Input ``(B, 1, S, S)`` in [0, 1]; output class logits ``(B, K)``, whose softmax is the class probabilities before
+    calibration.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    trunk : Module
+        ``(B, channels_in, S, S)`` to the last activation map ``(B, C, h, w)``, after norm and activation.
+    head : PooledLinear or FlattenedLinear
+    logits : FlatLogits or HierarchicalLogits
+    mean, deviation : float
+        Of the input, on its [0, 1] scale.
+    channels_in : int
+        The film is repeated over this many input channels.
+    """
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        trunk: nn.Module,
+        head: PooledLinear | FlattenedLinear,
+        logits: FlatLogits | HierarchicalLogits,
+        *,
+        mean: float,
+        deviation: float,
+        channels_in: int,
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.trunk, self.head, self.logits = trunk, head, logits
+        self.mean, self.deviation, self.channels_in = mean, deviation, channels_in
+
+    def activation(self, films: Tensor) -> Tensor:
+        """Last activation map ``(B, C, h, w)`` of films ``(B, 1, S, S)``."""
+        x = (films - self.mean) / self.deviation
+        result: Tensor = self.trunk(x.expand(-1, self.channels_in, -1, -1))
+        return result
+
+    def forward(self, films: Tensor) -> Tensor:
+        """Films ``(B, 1, S, S)`` to logits ``(B, K)``."""
+        _, scores = self.head(self.activation(films))
+        result: Tensor = self.logits(scores)
+        return result
+
+
+class ExportedNetwork(nn.Module):
+    """What a bundle's ``model.onnx`` computes, in one forward pass.
+
+    Input films ``(B, 1, S, S)`` in [0, 1]; outputs logits ``(B, K)``, class maps ``(B, K, h, w)`` (Grad-CAM after ReLU,
+    before normalisation) and features ``(B, C)``.
+    """
+
+    def __init__(self, network: FilmNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, films: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits, class maps and features."""
+        activation = self.network.activation(films)
+        features, scores = self.network.head(activation)
+        logits = self.network.logits(scores)
+        gradients = self.network.head.mean_gradients(activation.shape[2], activation.shape[3])
+        weights = self.network.logits.jacobian(scores) @ gradients
+        maps = torch.relu(torch.einsum("bkc,bchw->bkhw", weights, activation))
+        return logits, maps, features
