@@ -1,5 +1,6 @@
 """Which films a study learns from and is judged on: tables, splits, near-duplicates, class sizes (M10, M11)."""
 
+from carina.sampling.ages import contrast_ages
 from carina.sampling.classes import (
     STUDY_SIZES,
     ClassDraw,
@@ -37,6 +38,7 @@ __all__ = [
     "FilmTable",
     "FilmWeights",
     "class_weights",
+    "contrast_ages",
     "draw_class_sizes",
     "film_weights",
     "hamming",

@@ -217,7 +217,7 @@ def parameters_per_film_warning(parameters: int, films: int) -> str:
 
     Examples
     --------
-    >>> parameters_per_film_warning(4_000_000, 8_000)[:61]
+    >>> parameters_per_film_warning(4_000_000, 8_000)[:62]
     '4,000,000 parameters for 8,000 films: 0.002 films a parameter;'
     """
     per = films / max(parameters, 1)

@@ -91,7 +91,8 @@ def threshold_for_specificity(negatives: NDArray[np.floating[Any]], specificity:
 
     The smallest number above the r-th smallest negative score, r = ceil((n + 1) specificity): of one further,
     exchangeable negative the chance to stay below is at least `specificity`, not just of those at hand. With too few
-    negatives for such a rank (n < specificity / (1 - specificity)) no score is low enough, and the threshold is 1.
+    negatives for such a rank, n < specificity / (1 - specificity), it is the smallest number above all of them, and the
+    chance n / (n + 1).
 
     Parameters
     ----------
@@ -119,9 +120,7 @@ def threshold_for_specificity(negatives: NDArray[np.floating[Any]], specificity:
     if scores.size == 0:
         raise ValueError("a threshold for a specificity needs at least one negative; found none")
     rank = int(np.ceil((scores.size + 1) * specificity - _SLACK))
-    if rank > scores.size:
-        return 1.0
-    return min(1.0, float(np.nextafter(scores[rank - 1], np.inf)))
+    return min(1.0, float(np.nextafter(scores[min(rank, scores.size) - 1], np.inf)))
 
 
 def threshold_for_band(
