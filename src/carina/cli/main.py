@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from carina import __version__
+from carina.cli.page import page
 from carina.cli.phantom import phantom
 from carina.cli.predict import predict
 from carina.errors import CarinaError
@@ -46,6 +47,7 @@ def _carina(
 
 # Each verb, in the order that `carina --help` lists them.
 app.command("predict")(predict)
+app.command("page")(page)
 app.command("phantom")(phantom)
 
 

@@ -1,0 +1,250 @@
+"""One self-contained page of films with their heatmaps and readings (M4, M23, M34).
+
+The page calls no other host and runs only the one script in it, which its content security policy names by its hash.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from carina.errors import OutputError
+from carina.report.pictures import film_picture, heatmap_picture
+from carina.report.readings import FilmReading, Readings, read_readings
+
+__all__ = ["PageOptions", "write_page"]
+
+_WORDS = {
+    "normal": "Normal",
+    "bacterial": "Bacterial pneumonia",
+    "viral": "Viral pneumonia",
+    "covid19": "COVID-19 pneumonia",
+    "pneumonia": "Pneumonia",
+    "pneumonia_indeterminate": "Pneumonia, kind undetermined",
+    "refused": "Not judged",
+    "covid19_given_pneumonia": "COVID-19, if pneumonia",
+    "bacterial_given_pneumonia": "Bacterial, if pneumonia",
+    "bacterial_given_pneumonia_without_covid19": "Bacterial, if pneumonia but not COVID-19",
+}
+_CORRECTIONS = {
+    "inverted": "black and white were swapped back",
+    "rotated_90_clockwise": "turned a quarter clockwise",
+    "rotated_90_counterclockwise": "turned a quarter counter-clockwise",
+    "rotated_180": "turned upside down",
+}
+_TEMPLATES = "templates"
+_POLICY = ("default-src 'none'", "img-src data:", "base-uri 'none'", "form-action 'none'")
+
+
+@dataclass(frozen=True, slots=True)
+class PageOptions:
+    """What the page shows.
+
+    Attributes
+    ----------
+    title : str
+        Heading.
+    start, most : int
+        First film shown, from 1, and how many: each takes some 40 kB.
+    side : int
+        Longest side of a film on the page, pixels.
+    now : datetime or None
+        Date printed; the present when left out.
+    """
+
+    title: str = "Chest film readings"
+    start: int = 1
+    most: int = 500
+    side: int = 448
+    now: datetime | None = None
+
+
+def write_page(
+    folder: Path,
+    out: Path,
+    options: PageOptions = PageOptions(),
+    *,
+    done: Callable[[int], None] | None = None,
+) -> Readings:
+    """Write the page of a folder of readings.
+
+    Parameters
+    ----------
+    folder : Path
+        Output folder of `carina predict`.
+    out : Path
+        HTML file; replaced whole or not at all.
+    options : PageOptions
+    done : callable, optional
+        Called with the number of films finished.
+
+    Returns
+    -------
+    Readings
+        What the page shows.
+
+    Raises
+    ------
+    TableError
+        If the folder holds no readings.
+    OutputError
+        If the page cannot be written.
+    """
+    readings = read_readings(folder, start=options.start, most=options.most)
+    cards = []
+    for count, reading in enumerate(readings.shown, start=1):
+        cards.append(_card(reading, options.start + count - 1, folder, options.side))
+        if done is not None:
+            done(count)
+    text = _render(readings, cards, options)
+    part = out.with_name(f".{out.name}.part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        part.replace(out)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise OutputError(f"the page must go to a file that can be written; {str(out)!r}: {why}") from error
+    return readings
+
+
+def _render(readings: Readings, cards: list[dict[str, Any]], options: PageOptions) -> str:
+    """Fill the template; every value is escaped there."""
+    room = files("carina.report") / _TEMPLATES
+    style = (room / "page.css").read_text(encoding="utf-8")
+    script = (room / "page.js").read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=jinja2.FunctionLoader(lambda name: (room / name).read_text(encoding="utf-8")),
+    )
+    now = options.now or datetime.now(UTC)
+    order = sorted(readings.decisions.items(), key=lambda item: (item[0] == "refused", -item[1], item[0]))
+    return environment.get_template("page.html.j2").render(
+        title=options.title,
+        policy="; ".join((*_POLICY, f"style-src {_hash(style)}", f"script-src {_hash(script)}")),
+        style=Markup(style),  # noqa: S704 - the package's own file
+        script=Markup(script),  # noqa: S704 - the package's own file
+        date=f"{now:%d %B %Y, %H:%M} {now.tzname() or ''}".strip(),
+        models=_models(readings.shown),
+        counts=[{"key": key, "word": words(key), "count": count} for key, count in order],
+        total=readings.total,
+        unreadable=readings.unreadable,
+        first=options.start,
+        last=options.start + len(cards) - 1,
+        cards=cards,
+    )
+
+
+def _hash(content: str) -> str:
+    """CSP source of an inline block (W3C Content Security Policy Level 3, 6.7.3)."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
+
+
+def words(name: str) -> str:
+    """Class, contrast or decision in words.
+
+    Examples
+    --------
+    >>> words("covid19"), words("lung_abscess")
+    ('COVID-19 pneumonia', 'Lung abscess')
+    """
+    known = _WORDS.get(name)
+    if known is not None:
+        return known
+    spaced = name.replace("_", " ").strip()
+    return spaced[:1].upper() + spaced[1:]
+
+
+def _models(shown: tuple[FilmReading, ...]) -> list[str]:
+    """Name the models that made the readings, each once."""
+    found: dict[str, None] = {}
+    for reading in shown:
+        if isinstance(reading.model, dict):
+            parts = (reading.model.get("name"), reading.model.get("version"), str(reading.model.get("sha256", ""))[:12])
+            found[" ".join(str(part) for part in parts if part)] = None
+        elif reading.model:
+            found[reading.model] = None
+    return list(found)
+
+
+def _card(reading: FilmReading, number: int, folder: Path, side: int) -> dict[str, Any]:
+    """Gather what the template says about one film."""
+    best = max(reading.probabilities.values(), default=0.0)
+    allowed = set(reading.prediction_set or ())
+    quality = reading.quality
+    return {
+        "number": number,
+        "id": f"film-{number}",
+        "name": Path(reading.file).name or reading.file,
+        "file": reading.file,
+        "decision": "refused" if reading.refused else str(reading.decision),
+        "word": "Not judged" if reading.refused else words(str(reading.decision)),
+        "reason": None if reading.refused else _plain(reading.reason, reading.contrasts),
+        "refusal": reading.refusal,
+        "code": reading.error.code if reading.error is not None else None,
+        "film": film_picture(reading, folder, side),
+        "heatmap": heatmap_picture(reading, folder, side),
+        "bars": [
+            {
+                "word": words(name),
+                "value": value,
+                "percent": _percent(value),
+                "top": value == best,
+                "possible": name in allowed,
+            }
+            for name, value in reading.probabilities.items()
+        ],
+        "set": None if reading.prediction_set is None else [words(name) for name in reading.prediction_set],
+        "contrasts": [
+            {"word": words(name), "percent": _percent(value)}
+            for name, value in reading.contrasts.items()
+            if value is not None
+        ],
+        "corrected": [_CORRECTIONS.get(name, name.replace("_", " ")) for name in quality.corrected] if quality else [],
+        "seconds": reading.seconds,
+    }
+
+
+def _plain(sentence: str | None, names: Iterable[str]) -> str | None:
+    """Put the names of contrasts into words.
+
+    Examples
+    --------
+    >>> _plain("covid19_given_pneumonia 0.93 is at or above 0.80", ["covid19_given_pneumonia"])
+    '“COVID-19, if pneumonia” 0.93 is at or above 0.80'
+    """
+    if sentence is None:
+        return None
+    for name in names:
+        sentence = re.sub(
+            rf"(?<![\w-]){re.escape(name)}(?![\w-])", f"\u201c{words(name)}\u201d".replace("\\", r"\\"), sentence
+        )
+    return sentence
+
+
+def _percent(value: float) -> str:
+    """Percentage without false certainty.
+
+    Examples
+    --------
+    >>> _percent(0.9996), _percent(0.123), _percent(0.0002)
+    ('> 99.9 %', '12.3 %', '< 0.1 %')
+    """
+    if value >= 0.9995:  # noqa: PLR2004 - would round to 100
+        return "> 99.9 %"
+    if value < 0.0005:  # noqa: PLR2004 - would round to 0
+        return "< 0.1 %"
+    return f"{100 * value:.1f} %"

@@ -1,0 +1,27 @@
+"use strict";
+(() => {
+  const cards = [...document.querySelectorAll(".card")];
+  const status = document.getElementById("status");
+  const buttons = [...document.querySelectorAll("[data-show]")];
+  const show = (key) => {
+    let count = 0;
+    for (const card of cards) {
+      const on = !key || card.dataset.decision === key;
+      card.hidden = !on;
+      count += on;
+    }
+    for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.show === key));
+    status.textContent = count + " films shown";
+  };
+  for (const button of buttons) button.addEventListener("click", () => show(button.dataset.show));
+  const mix = (slider) => {
+    const heat = slider.closest(".card").querySelector(".heat");
+    if (heat) heat.style.opacity = slider.value / 100;
+  };
+  const sliders = [...document.querySelectorAll(".mix")];
+  for (const slider of sliders) slider.addEventListener("input", () => mix(slider));
+  const all = document.getElementById("all");
+  if (all) all.addEventListener("input", () => {
+    for (const slider of sliders) { slider.value = all.value; mix(slider); }
+  });
+})();
