@@ -11,6 +11,7 @@ __all__ = [
     "CalibrationError",
     "CarinaError",
     "FilmRejectedError",
+    "InputError",
     "MissingExtraError",
     "OutputError",
     "SettingsError",
@@ -80,6 +81,10 @@ class TrainingError(CarinaError):
 
 class CalibrationError(CarinaError):
     """A calibration that the films given cannot support."""
+
+
+class InputError(CarinaError):
+    """Files or folders named to a verb that do not exist or hold nothing it can use."""
 
 
 class OutputError(CarinaError):
