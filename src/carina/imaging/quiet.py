@@ -1,0 +1,54 @@
+"""Keep libraries' warnings about a file to ourselves: they quote header values, which can be a patient's."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["quiet"]
+
+_LOGGERS = ("pydicom", "PIL")
+
+
+class _Hush:
+    """One nesting count for all threads: `warnings.catch_warnings` alone restores the wrong filters when they overlap."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._caught: warnings.catch_warnings[None] | None = None
+
+    def enter(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._caught = warnings.catch_warnings()
+                self._caught.__enter__()
+                warnings.simplefilter("ignore")
+                for logger in _LOGGERS:
+                    logging.getLogger(logger).disabled = True
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._caught is not None:
+                self._caught.__exit__(None, None, None)
+                self._caught = None
+                for logger in _LOGGERS:
+                    logging.getLogger(logger).disabled = False
+
+
+_HUSH = _Hush()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence warnings and the readers' loggers until the last thread has left."""
+    _HUSH.enter()
+    try:
+        yield
+    finally:
+        _HUSH.leave()
