@@ -11,6 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from carina.imaging import read_film
 from carina.imaging.phantom import phantom_dicom, phantom_film
 
 
@@ -68,3 +69,15 @@ def test_dciodvfy_finds_no_fault(tmp_path: Path, photometric: str) -> None:
     )
     assert report.returncode == 0
     assert [line for line in report.stderr.splitlines() if line.startswith(("Error", "Warning"))] == []
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_film_read_back_through_the_boundary_is_the_phantom(photometric: str) -> None:
+    phantom = phantom_film(11, label="viral", size=96)
+    stream = io.BytesIO()
+    ds = phantom_dicom(phantom, photometric=photometric)  # type: ignore[arg-type]  # parametrised text
+    ds.save_as(stream, enforce_file_format=True)
+    film = read_film(stream.getvalue())
+    assert np.abs(film.pixels - phantom.pixels).max() < 1 / 4095
+    assert (film.header.age_years, film.header.sex) == (phantom.age_years, phantom.sex)
+    assert (film.header.view, film.header.body_part) == (phantom.view, "CHEST")

@@ -156,6 +156,14 @@ def test_film_and_heatmap_are_both_embedded_and_can_be_mixed(tmp_path: Path) -> 
     assert 'class="mix"' in text
 
 
+def test_caption_says_which_class_the_heatmap_shows(tmp_path: Path) -> None:
+    _film(tmp_path / "one.png")
+    line = _line(file=str(tmp_path / "one.png"), heatmap="one.png", heatmap_shows={"of": "viral", "maximum": 0.4})
+    assert "What spoke for Viral pneumonia" in _page(_folder(tmp_path, line))
+    line["heatmap_shows"]["maximum"] = 0.0
+    assert "Nothing in the film spoke for Viral pneumonia" in _page(_folder(tmp_path, line))
+
+
 def test_corrected_film_is_shown_as_it_was_judged(tmp_path: Path) -> None:
     import base64  # noqa: PLC0415 - used here alone
 

@@ -32,6 +32,7 @@ _WORDS = {
     "pneumonia": "Pneumonia",
     "pneumonia_indeterminate": "Pneumonia, kind undetermined",
     "refused": "Not judged",
+    "uncalibrated": "No decision: model not calibrated",
     "covid19_given_pneumonia": "COVID-19, if pneumonia",
     "bacterial_given_pneumonia": "Bacterial, if pneumonia",
     "bacterial_given_pneumonia_without_covid19": "Bacterial, if pneumonia but not COVID-19",
@@ -184,7 +185,7 @@ def _card(reading: FilmReading, number: int, folder: Path, side: int) -> dict[st
     """Gather what the template says about one film."""
     best = max(reading.probabilities.values(), default=0.0)
     allowed = set(reading.prediction_set or ())
-    quality = reading.quality
+    quality, shows = reading.quality, reading.heatmap_shows
     return {
         "number": number,
         "id": f"film-{number}",
@@ -197,6 +198,12 @@ def _card(reading: FilmReading, number: int, folder: Path, side: int) -> dict[st
         "code": reading.error.code if reading.error is not None else None,
         "film": film_picture(reading, folder, side),
         "heatmap": heatmap_picture(reading, folder, side),
+        "heatmap_of": None if shows is None else words(shows.of),
+        "heatmap_blank": shows is not None and shows.maximum == 0,
+        "at_prevalence": [
+            {"word": words(name), "percent": _percent(value)}
+            for name, value in reading.probabilities_at_prevalence.items()
+        ],
         "bars": [
             {
                 "word": words(name),

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from carina.errors import TableError
 
-__all__ = ["FilmError", "FilmQuality", "FilmReading", "Readings", "read_readings"]
+__all__ = ["FilmError", "FilmQuality", "FilmReading", "HeatmapShown", "Readings", "read_readings"]
 
 _NAME = "predictions.jsonl"
 _LONGEST_LINE = 4 * 1024 * 1024  # bytes; a longer line is not one film's and would only fill the memory
@@ -48,6 +48,13 @@ class FilmError(_Line):
     message: str
 
 
+class HeatmapShown(_Line):
+    """Which class's map the heatmap shows, and the raw map's largest value."""
+
+    of: str
+    maximum: float | None = None
+
+
 class FilmReading(_Line):
     """One film's line of `predictions.jsonl`, as the contract of `carina predict` has it.
 
@@ -57,8 +64,8 @@ class FilmReading(_Line):
         The film as it was given.
     model : str or dict
         Name and version, as written.
-    probabilities, contrasts : dict of str to float
-        By class, and by contrast; in [0, 1] (a contrast may be null).
+    probabilities, probabilities_at_prevalence, contrasts : dict of str to float
+        By class, as calibrated and at a prevalence asked for, and by contrast; in [0, 1] (a contrast may be null).
     prediction_set : tuple of str
         Classes that cannot be ruled out.
     decision, reason : str
@@ -66,6 +73,7 @@ class FilmReading(_Line):
     quality : FilmQuality or None
     heatmap : str or None
         Picture of the heatmap over the film, relative to the folder.
+    heatmap_shows : HeatmapShown or None
     error : FilmError or None
     seconds : float or None
     """
@@ -73,12 +81,16 @@ class FilmReading(_Line):
     file: str
     model: str | dict[str, Any] | None = None
     probabilities: Annotated[dict[str, Probability], BeforeValidator(_empty_if_none)] = Field(default_factory=dict)
+    probabilities_at_prevalence: Annotated[dict[str, Probability], BeforeValidator(_empty_if_none)] = Field(
+        default_factory=dict
+    )
     contrasts: Annotated[dict[str, Probability | None], BeforeValidator(_empty_if_none)] = Field(default_factory=dict)
-    prediction_set: Annotated[tuple[str, ...] | None, BeforeValidator(lambda value: value)] = None
+    prediction_set: tuple[str, ...] | None = None
     decision: str | None = None
     reason: str | None = None
     quality: FilmQuality | None = None
     heatmap: str | None = None
+    heatmap_shows: HeatmapShown | None = None
     error: FilmError | None = None
     seconds: float | None = None
 
