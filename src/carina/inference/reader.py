@@ -16,11 +16,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from carina.errors import BundleError, CalibrationError, CarinaError, FilmRejectedError, OutputError, SettingsError
+from carina.errors import BundleError, CarinaError, FilmRejectedError, OutputError, SettingsError
 from carina.imaging.standardise import standardise
 from carina.inference.bundle import Bundle
 from carina.inference.calibration import calibrated_probabilities, prediction_set, prior_shift
 from carina.inference.heatmap import encode_png, normalise_map, overlay, upsample_map
+from carina.inference.prevalence import complete_prevalence
 from carina.inference.reading import FilmRecord, HeatmapRecord, Problem, Reading
 from carina.inference.session import Engine, Outputs, Session, open_session
 from carina.inference.sources import FilmSource
@@ -28,14 +29,13 @@ from carina.settings import Limits
 from carina.tasks import Decision, Task, decide
 from carina.types import Array, Film, Quality
 
-__all__ = ["HEATMAPS", "Gate", "HeatmapOptions", "Reader", "complete_prevalence", "decide_between", "film_id"]
+__all__ = ["HEATMAPS", "Gate", "HeatmapOptions", "Reader", "decide_between", "film_id"]
 
 HEATMAPS = "heatmaps"
 """Folder of the heatmaps, below the output folder."""
 
 _STEM = 48
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
-_MIX_TOLERANCE = 1e-3
 
 
 class Gate(Protocol):
@@ -114,13 +114,7 @@ class Reader:
         self._session: Session = open_session(bundle.model, engine, threads)
         calibration = bundle.calibration
         self._thresholds = calibration.decision_thresholds() if calibration else None
-        size = bundle.preprocessing.size
-        logits = self._session.run(np.zeros((1, size, size), np.uint8)).logits
-        if logits.shape != (1, len(bundle.task.classes)):
-            raise BundleError(
-                f"the network must give one logit for each of the task's {len(bundle.task.classes)} classes; "
-                f"found the shape {logits.shape!r}"
-            )
+        _prove(self._session, bundle)
 
     def read(self, source: FilmSource) -> Reading:
         """Read one file; whatever is wrong with it becomes its `Reading.error`.
@@ -289,51 +283,26 @@ def decide_between(
     return oldest if oldest.name == task.decision.otherwise else youngest
 
 
-def complete_prevalence(bundle: Bundle, prevalence: Mapping[str, float]) -> dict[str, float]:
-    """Shares of all classes from those given; the rest is divided as in the bundle's class mix.
-
-    Parameters
-    ----------
-    bundle : Bundle
-    prevalence : mapping of class to float
-        Shares in [0, 1] of all classes, summing to 1, or of some, summing to at most 1.
-
-    Returns
-    -------
-    dict of class to float
-        In the task's order, summing to 1.
-
-    Raises
-    ------
-    SettingsError
-        If a class is not the task's, the shares are no shares, or the bundle is not calibrated.
-    """
-    classes = bundle.task.classes
-    calibration = bundle.calibration
-    if calibration is None:
-        raise SettingsError(
-            "a prevalence corrects a calibrated class mix, and this bundle has none; calibrate it first"
-        )
-    if unknown := sorted(set(prevalence) - set(classes)):
-        raise SettingsError(f"a prevalence names classes of the task, {', '.join(classes)}; found {unknown!r}")
-    total = sum(prevalence.values())
-    rest = {name: calibration.class_mix[name] for name in classes if name not in prevalence}
-    whole = total if not rest else total + max(0.0, 1.0 - total)
-    if any(not 0 <= share <= 1 for share in prevalence.values()) or abs(whole - 1.0) > _MIX_TOLERANCE:
-        raise SettingsError(f"the shares of a prevalence lie in [0, 1] and sum to 1, or less for some; found {total:g}")
-    mass = sum(rest.values())
-    left = max(0.0, 1.0 - total)
-    if left > 0 and rest and mass <= 0:
-        raise SettingsError(f"the bundle was not calibrated on {', '.join(rest)}; give the other shares a sum of 1")
-    shares = {
-        name: prevalence[name] if name in prevalence else left * rest[name] / max(mass, 1e-12) for name in classes
-    }
-    return {name: share / sum(shares.values()) for name, share in shares.items()}
-
-
 def film_id(path: str) -> str:
     """First 16 hex digits of the SHA-256 of a film's absolute path; links are not followed."""
     return hashlib.sha256(os.path.abspath(path).encode("utf-8", "surrogateescape")).hexdigest()[:16]  # noqa: PTH100 - keeps links
+
+
+def _prove(session: Session, bundle: Bundle) -> None:
+    """One blank film through the network: it must fit the preprocessing and the task before films are spent on it."""
+    size = bundle.preprocessing.size
+    try:
+        outputs = session.run(np.zeros((1, size, size), np.uint8))
+    except Exception as error:  # the engines' exceptions share no base but Exception
+        raise BundleError(
+            f"the network must take films of {size} x {size} pixels, as its bundle says: {error}"
+        ) from error
+    classes = len(bundle.task.classes)
+    if outputs.logits.shape != (1, classes) or outputs.class_maps.shape[:2] != (1, classes):
+        raise BundleError(
+            f"the network must give a logit and a map for each of the task's {classes} classes; found the shapes "
+            f"{outputs.logits.shape!r} and {outputs.class_maps.shape!r}"
+        )
 
 
 def _failed(reading: Reading, code: str, message: str, source: FilmSource) -> Reading:

@@ -52,8 +52,9 @@ def find_films(inputs: Sequence[Path], *, leave_out: Path | None = None) -> Iter
 
     A file named is always tried. In a folder, at any depth, a file is a film if its suffix says so or it carries the
     DICOM mark; files come before subfolders, each in the order of their names; hidden files and folders and
-    ``DICOMDIR`` are left out, and a folder reached twice, as by a loop of links, is walked once. A table (``.csv``, ``.parquet``)
-    gives its column ``path``, relative to the table, and, where there is one, ``age`` or ``age_group`` such as ``1-5``.
+    ``DICOMDIR`` are left out, and a folder reached twice, as by a loop of links, is walked once. A table (``.csv``,
+    ``.parquet``) gives its column ``path``, relative to the table, and, where there is one, ``age`` or ``age_group``
+    such as ``1-5``.
 
     Parameters
     ----------
