@@ -59,6 +59,10 @@ def _rib(anatomy: Anatomy, canvas: Canvas, back: Array, front: Array, *, side: i
     level = np.abs(step[:, 0]) / np.maximum(flat, 1e-6)
     width = (0.62 + 0.62 * level) * (0.85 if anatomy.child else 1.0)
     widen = np.where(np.degrees(turn) > last - 14, 1.25, 1.0)
+    if rib > _TRUE_RIB:  # their tips are thin gristle
+        long = long * np.clip((last - np.degrees(turn)) / 26.0, 0.25, 1.0)
+    if rib == 1:
+        long = 0.7 * long
     for sheet, part in ((back, turn <= _LAP), (front, turn >= -_LAP)):
         if part.sum() > 1:
             _tube(canvas, sheet, path[part], (width * widen)[part], long[part])
@@ -95,7 +99,7 @@ def _girdle(anatomy: Anatomy, canvas: Canvas, rng: np.random.Generator) -> Array
         width = np.interp(np.linspace(0, 1, 40), [0, 0.15, 0.5, 0.8, 1], [1.55, 1.1, 0.9, 1.05, 1.3])
         _tube(canvas, collar, path, width * (0.8 if anatomy.child else 1.0), np.full(40, 1.0))
         _blade(canvas, blade, side=side, out=out)
-        hand = (22.5, -19.0) if anatomy.arms_up else (21.8, 13.0)
+        hand = (22.5, -19.0) if anatomy.arms_up else (22.6, 22.0)
         shaft = _bezier(
             [
                 (side * 17.4, -8.3),
@@ -107,8 +111,8 @@ def _girdle(anatomy: Anatomy, canvas: Canvas, rng: np.random.Generator) -> Array
         _tube(canvas, arm, shaft, taper, np.full(40, 1.0))
         head = np.linspace(0, 2 * np.pi, 40)
         ball = np.stack([side * 17.3 + 2.0 * np.cos(head), -8.6 + 2.1 * np.sin(head)], axis=1)
-        canvas.polygon(arm, ball, 0.95)
-        canvas.line(arm, ball, 0.16, 1.25)
+        canvas.polygon(arm, ball, 0.9)
+        canvas.line(arm, ball, 0.12, 1.1)
     collarbone = 0.9 * canvas.lay(collar, 0.06)
     shoulder = 1.1 * canvas.lay(arm, 0.08) * (0.7 if anatomy.child else 1.0)
     return np.asarray(collarbone + shoulder + 0.7 * canvas.lay(blade, 0.08), dtype=np.float32)

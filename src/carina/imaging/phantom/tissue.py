@@ -151,6 +151,7 @@ def _mediastinum(anatomy: Anatomy, front: Array, x: Array, y: Array) -> Array:
         ellipsoid(front, y, (1.7, -3.0), (2.0, 2.2, 3.8), 0.0),  # aortic knob
         ellipsoid(front, y, (-1.2, -1.0), (1.9, 5.0, 3.2), 4.0),  # ascending aorta and superior vena cava
         ellipsoid(x, y, (1.6, 6.0), (1.2, 11.5, 2.2), 0.0),  # descending aorta
+        ellipsoid(front, y, (0.9, anatomy.dome_cm[1] + 0.9), (5.2 * wide, 2.4, 3.6), 6.0),  # fat on the diaphragm
     ]
     if anatomy.child:
         parts.append(ellipsoid(front, y, (0.6, -2.5), (3.5, 4.2, 3.0), 0.0))  # thymus
