@@ -1,7 +1,7 @@
 """What a compressed picture says of itself, read before any decoder sees it.
 
-JPEG (ITU-T T.81 annex B), JPEG-LS (ITU-T T.87 annex C) and JPEG 2000 (ITU-T T.800 annex A) all begin with a frame header
-that holds the size, and end with a marker that a truncated file lacks.
+JPEG (ITU-T T.81 annex B), JPEG-LS (ITU-T T.87 annex C) and JPEG 2000 (ITU-T T.800 annex A) all begin with a frame
+header that holds the size, and end with a marker that a truncated file lacks.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from carina.imaging.rejections import rejection
 __all__ = ["Codestream", "read_jpeg", "read_jpeg2000"]
 
 _FRAME_HEADERS = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7})
-_JPEG_LS, _SCAN, _END, _ADOBE, _JFIF = 0xF7, 0xDA, 0xD9, 0xEE, 0xE0
+_MARK, _JPEG_LS, _SCAN, _END, _ADOBE, _JFIF = 0xFF, 0xF7, 0xDA, 0xD9, 0xEE, 0xE0
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 # after 0xFF: JPEG stuffs a zero byte and allows restart markers; JPEG-LS stuffs a zero bit
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -81,10 +81,10 @@ def _segments(data: bytes) -> list[tuple[int, bytes]]:
     segments: list[tuple[int, bytes]] = []
     position, lossless_stream = 2, False
     while position + 2 <= len(data):
-        if data[position] != 0xFF:
+        if data[position] != _MARK:
             raise rejection("damaged", "has a JPEG picture with bytes between its markers; export it again")
         marker = data[position + 1]
-        if marker == 0xFF:  # a fill byte
+        if marker == _MARK:  # a fill byte
             position += 1
             continue
         if marker == _END:
@@ -117,7 +117,7 @@ def read_jpeg2000(data: bytes) -> Codestream:
         raise rejection("damaged", "has compressed pixel data that do not begin like JPEG 2000; export it again")
     width, height, left, top = struct.unpack_from(">4I", data, start + 8)
     components, precision = struct.unpack_from(">HB", data, start + 40)
-    # one padding byte may follow to an even length (PS3.5 section 8.2.4)
-    if not data[-64:].rstrip(b"\0").endswith(b"\xff\xd9"):
+    # padding to an even length may follow, of zeros or, by some writers, ones (PS3.5 section A.4)
+    if not data[-64:].rstrip(b"\0\xff").endswith(b"\xff\xd9"):
         raise rejection("truncated", "has a JPEG 2000 picture without its end marker; copy it again from its source")
     return Codestream(height - top, width - left, components, (precision & 0x7F) + 1)

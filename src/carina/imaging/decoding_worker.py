@@ -1,8 +1,8 @@
 """The process that decodes compressed DICOM pixels; run as a script by `sandbox`, never imported by the product.
 
-It imports nothing of carina, so that it starts fast. Requests come on stdin, answers go to stdout, each with its length in
-front: a request is a JSON head and the codestream, an answer is one status byte and the decoded samples. The attack this
-stands against: a crafted codestream that takes over, crashes, hangs or bloats a C or C++ decoder.
+It imports nothing of carina, so that it starts fast. Requests come on stdin, answers go to stdout, each with its length
+in front: a request is a JSON head and the codestream, an answer is one status byte and the decoded samples. The attack
+this stands against: a crafted codestream that takes over, crashes, hangs or bloats a C or C++ decoder.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any, BinaryIO
 
 import gdcm
 import numpy as np
-import openjpeg
-from rle.rle import decode_frame
+from openjpeg.utils import decode as decode_jpeg2000
+from rle.utils import decode_pixel_data
 
 READY, DONE, DAMAGED, MEMORY = b"R", b"K", b"D", b"M"
 _LOG_BYTES = 1024 * 1024
@@ -31,7 +31,8 @@ _COMPLAINTS = (b"Corrupt JPEG", b"remature end", b"Bogus", b"not enough data", b
 def main() -> None:
     """Answer requests until stdin closes."""
     answers = os.fdopen(os.dup(1), "wb")
-    log = os.memfd_create("log") if hasattr(os, "memfd_create") else os.dup(tempfile.TemporaryFile().fileno())
+    with tempfile.TemporaryFile() as file:
+        log = os.dup(file.fileno())
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)  # a library that prints must not speak into the protocol
     os.dup2(log, 2)
@@ -108,14 +109,22 @@ def _with_gdcm(request: dict[str, Any], payload: bytes) -> bytes:
 
 def _with_openjpeg(request: dict[str, Any], payload: bytes) -> bytes:
     """JPEG 2000, high-throughput included, as 8- or 16-bit little-endian samples."""
-    picture = np.asarray(openjpeg.decode(payload))
+    picture = np.asarray(decode_jpeg2000(payload))
     container = np.dtype("<u1" if request["precision"] <= 8 else "<u2")  # noqa: PLR2004 - bits of a byte
     return np.ascontiguousarray(picture).astype(container, casting="unsafe", copy=False).tobytes()
 
 
 def _with_rle(request: dict[str, Any], payload: bytes) -> bytes:
     """DICOM RLE (PS3.5 annex G), plane after plane, little endian."""
-    return bytes(decode_frame(payload, request["rows"] * request["columns"], request["allocated"], "<"))
+    decoded = decode_pixel_data(
+        payload,
+        version=2,
+        rows=request["rows"],
+        columns=request["columns"],
+        bits_allocated=request["allocated"],
+        byteorder="<",
+    )
+    return bytes(decoded)
 
 
 _DECODERS = {"gdcm": _with_gdcm, "openjpeg": _with_openjpeg, "rle": _with_rle}

@@ -107,7 +107,7 @@ def read_dicom(data: bytes, limits: Limits) -> tuple[Array, FilmHeader]:
         samples, bits, photometric = unpacked_samples(
             opened.data, opened.layout, geometry, opened.syntax, limits, little=opened.encoding.little
         )
-    return _grey(samples, bits, photometric, geometry, opened.header), film_header(opened.header, bits)
+    return _grey(samples, bits, photometric, opened), film_header(opened.header, bits)
 
 
 def _open(data: bytes, limits: Limits) -> _Opened:
@@ -211,26 +211,35 @@ def _check_photometric(photometric: str, samples: int) -> None:
         raise rejection("bad_header", f"says {samples} samples per pixel, which its photometric interpretation forbids")
 
 
-def _grey(
-    samples: NDArray[np.unsignedinteger], bits: int, photometric: str, geometry: Geometry, header: Dataset
-) -> Array:
+def _grey(samples: NDArray[np.unsignedinteger], bits: int, photometric: str, opened: _Opened) -> Array:
     if photometric == "PALETTE COLOR":
-        try:
-            colours = apply_color_lut(samples, header)
-        except Exception as error:
-            raise rejection("bad_header", "has a colour palette that cannot be read; export it again") from error
-        return colour_to_grey(colours, 8 * colours.dtype.itemsize)
+        return _palette_grey(samples, opened.header, little=opened.encoding.little)
     if photometric == "RGB":
         return colour_to_grey(samples, bits)
     if photometric.startswith("YBR_"):
         # the first component is the luma already (PS3.3 C.7.6.3.1.2)
         return to_grey(samples[..., 0], GreyRule(bits=bits, window=Window(2.0 ** (bits - 1), 2.0**bits)))
-    return to_grey(samples, _grey_rule(header, bits, geometry.photometric))
+    return to_grey(samples, _grey_rule(opened.header, bits, photometric, little=opened.encoding.little))
 
 
-def _grey_rule(header: Dataset, bits: int, photometric: str) -> GreyRule:
+def _palette_grey(samples: NDArray[np.unsignedinteger], header: Dataset, *, little: bool) -> Array:
+    """Look colours up (PS3.3 C.7.6.3.1.5 and C.7.9.2) and take their luma."""
+    try:
+        header.set_original_encoding(False, little)  # segmented palettes are unpacked by it
+        for colour in () if little else ("Red", "Green", "Blue"):
+            element = header.get_item(f"{colour}PaletteColorLookupTableData")
+            if element is not None and element.VR == "OW":  # pydicom takes these words as little endian
+                swapped = np.frombuffer(element.value, ">u2").astype("<u2").tobytes()
+                header.add_new(element.tag, "OW", swapped)
+        colours = apply_color_lut(samples, header)[..., :3]
+    except Exception as error:
+        raise rejection("bad_header", "has a colour palette that cannot be read; export it again") from error
+    return colour_to_grey(colours, 8 * colours.dtype.itemsize)
+
+
+def _grey_rule(header: Dataset, bits: int, photometric: str, *, little: bool) -> GreyRule:
     signed = whole(header, "PixelRepresentation") == 1
-    modality = _first_lut(header, "ModalityLUTSequence", signed=signed)
+    modality = _first_lut(header, "ModalityLUTSequence", signed=signed, little=little)
     slope, intercept = number(header, "RescaleSlope"), number(header, "RescaleIntercept")
     if slope == 0.0:
         raise rejection("bad_header", "has a rescale slope of 0, which leaves no picture; export it again")
@@ -242,21 +251,21 @@ def _grey_rule(header: Dataset, bits: int, photometric: str) -> GreyRule:
         slope=1.0 if slope is None else slope,
         intercept=intercept or 0.0,
         modality_lut=modality,
-        voi_lut=_first_lut(header, "VOILUTSequence", signed=lowest_output < 0),
+        voi_lut=_first_lut(header, "VOILUTSequence", signed=lowest_output < 0, little=little),
         window=_window(header),
         inverted=_inverted(header, photometric),
         padding=_padding(header, bits, signed=signed),
     )
 
 
-def _first_lut(header: Dataset, keyword: str, *, signed: bool) -> LookupTable | None:
+def _first_lut(header: Dataset, keyword: str, *, signed: bool, little: bool) -> LookupTable | None:
     try:
         items = list(header.get(keyword) or [])
     except Exception as error:
         raise rejection("damaged", f"has a {keyword} that cannot be read; export it again") from error
     if not items:
         return None
-    table = lookup_table(items[0], signed=signed)
+    table = lookup_table(items[0], signed=signed, little=little)
     if table is None:
         raise rejection("bad_header", f"has a {keyword} whose table is incomplete; export it again")
     return table
@@ -290,7 +299,7 @@ def _padding(header: Dataset, bits: int, *, signed: bool) -> tuple[int, int] | N
 
 
 def _stored_value(value: int | None, bits: int, *, signed: bool) -> int | None:
-    """A padding value as the pixels would store it: its own VR may have the other sign; None when it cannot occur."""
+    """Bring a padding value to the pixels' sign, which its own VR may lack; None when it cannot occur."""
     if value is None:
         return None
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)

@@ -1,7 +1,7 @@
 """Walk a DICOM file's elements without reading their values (PS3.5 section 7, PS3.10 section 7).
 
-pydicom reads a file that ends too early without complaint and descends into nested sequences by recursion. This walk does
-neither: it is a loop over element heads that finds where the pixel data lie, and refuses what does not fit together.
+pydicom reads a file that ends too early without complaint and descends into nested sequences by recursion. This walk
+does neither: a loop over element heads finds where the pixel data lie, and refuses what does not fit together.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ _OTHER_PIXELS = (0x7FE00008, 0x7FE00009)
 _LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 _TRANSFER_SYNTAX = 0x00020010
 _META_LIMIT = 1000
+_FIRST_GROUPS = 0x0020
+_DELIMITERS = 0xFFFE
 _ELEMENT_LIMIT = 200_000
 """Element heads in a header; a chest film has a few hundred. More would cost minutes to walk (denial of service)."""
 
@@ -115,7 +117,7 @@ def read_meta(data: bytes, start: int) -> tuple[str | None, int]:
 
 
 def guess_encoding(data: bytes, start: int) -> Encoding | None:
-    """Tell from the first element how a data set is written, whatever its transfer syntax claims.
+    r"""Tell from the first element how a data set is written, whatever its transfer syntax claims.
 
     Returns
     -------
@@ -124,7 +126,7 @@ def guess_encoding(data: bytes, start: int) -> Encoding | None:
 
     Examples
     --------
-    >>> guess_encoding(b"\\x08\\x00\\x05\\x00CS\\x0a\\x00", 0)
+    >>> guess_encoding(b"\x08\x00\x05\x00CS\x0a\x00", 0)
     Encoding(implicit=False, little=True)
     """
     head = data[start : start + 8]
@@ -132,7 +134,7 @@ def guess_encoding(data: bytes, start: int) -> Encoding | None:
         return None
     groups = {"<": struct.unpack_from("<H", head)[0], ">": struct.unpack_from(">H", head)[0]}
     little = groups["<"] <= groups[">"]
-    if min(groups.values()) > 0x0020 or min(groups.values()) == 0:
+    if not 0 < min(groups.values()) <= _FIRST_GROUPS:
         return None
     implicit = not (head[4:6].isalpha() and head[4:6].isupper())
     return Encoding(implicit=implicit, little=little)
@@ -189,7 +191,7 @@ def _head(data: bytes, position: int, encoding: Encoding, end: int | None = None
     tag = group << 16 | element
     vr = data[position + 4 : position + 6]
     # some writers fall back to implicit elements inside sequences of explicit files
-    if encoding.implicit or group == 0xFFFE or not (vr.isalpha() and vr.isupper()):
+    if encoding.implicit or group == _DELIMITERS or not (vr.isalpha() and vr.isupper()):
         return _Head(tag, None, length, position + 8)
     if vr not in _LONG:
         return _Head(tag, vr, struct.unpack_from(f"{order}H", data, position + 6)[0], position + 8)

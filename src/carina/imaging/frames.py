@@ -101,7 +101,8 @@ def native_samples(data: bytes, layout: Layout, geometry: Geometry, *, little: b
             "truncated",
             f"has {layout.pixels_length} bytes of pixel data where its size asks for {count * size}; copy it again",
         )
-    if surplus > max(1, geometry.columns * per_pixel * size - 1):
+    end = layout.pixels_start + layout.pixels_length
+    if surplus >= max(2, geometry.columns * per_pixel * size) and data[end - surplus : end].strip(b"\0"):
         raise rejection(
             "damaged", f"has {surplus} bytes of pixel data more than its size asks for, whole rows; export it again"
         )
@@ -148,7 +149,7 @@ def unpacked_samples(
     if codec is None:
         raise rejection(
             "unsupported_transfer_syntax",
-            "has a transfer syntax that is not decoded here; export it uncompressed, or as JPEG, JPEG-LS, JPEG 2000, RLE",
+            "has a transfer syntax that is not decoded here; export it uncompressed, or as JPEG or JPEG 2000",
         )
     if layout.pixels_length is not None or layout.pixels_start is None:
         raise rejection("damaged", "has uncompressed pixel data and a compressed transfer syntax; export it again")

@@ -1,7 +1,7 @@
 """Stored values to grey in [0, 1]: modality LUT, VOI window or LUT, polarity, padding (PS3.3 C.7.6.3, C.11.1, C.11.2).
 
-A stored value of at most 16 bits goes through a table made once for the film, so that every step is exact and the picture
-is touched once.
+A stored value of at most 16 bits goes through a table made once for the film, so that every step is exact and the
+picture is touched once.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class LookupTable:
     def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Look values up."""
         index = np.clip(np.rint(values) - self.first, 0, self.entries.size - 1).astype(np.intp)
-        return self.entries[index]
+        return np.asarray(self.entries[index])
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +114,13 @@ class GreyRule:
     padding: tuple[int, int] | None = None
 
     def modality(self, stored: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Stored values to output units of the modality LUT."""
+        """Bring stored values to output units of the modality LUT."""
         if self.modality_lut is not None:
             return self.modality_lut(stored)
         return stored * self.slope + self.intercept
 
     def grey(self, stored: NDArray[np.float64], present: NDArray[np.bool_] | None) -> NDArray[np.float64]:
-        """Stored values to grey; `present` marks the values whose range is spread where no window is given."""
+        """Bring stored values to grey; `present` marks the values whose range is spread where no window is given."""
         values = self.modality(stored)
         if self.voi_lut is not None:
             shown = np.clip(self.voi_lut(values) / (2.0**self.voi_lut.bits - 1.0), 0.0, 1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,8 @@ from carina.types import FilmHeader
 __all__ = ["age_in_years", "film_header", "lookup_table", "number", "text", "whole"]
 
 _AGE = re.compile(r"^\s*(\d{1,3})([DWMY])\s*$")
-_DAYS = {"D": 1.0, "W": 7.0, "M": 365.2425 / 12.0, "Y": 365.2425}
+_A_YEAR = {"D": 365.2425, "W": 365.2425 / 7.0, "M": 12.0, "Y": 1.0}
+_DAYS = _A_YEAR["D"]
 _OLDEST = 130.0
 _TEXT_LIMIT = 64
 _LUT_ENTRIES = 65536
@@ -34,10 +36,7 @@ def _values(dataset: Dataset, keyword: str) -> list[object]:
     value = _raw(dataset, keyword)
     if value is None or isinstance(value, str | bytes):
         return [] if value is None or not value else [value]
-    try:
-        return list(value)  # type: ignore[call-overload] # whatever is not iterable is a single value
-    except TypeError:
-        return [value]
+    return list(value) if isinstance(value, Iterable) else [value]
 
 
 def number(dataset: Dataset, keyword: str, index: int = 0) -> float | None:
@@ -103,17 +102,17 @@ def age_in_years(dataset: Dataset) -> float | None:
     --------
     >>> film = Dataset()
     >>> film.PatientAge = "018M"
-    >>> round(age_in_years(film), 2)
+    >>> age_in_years(film)
     1.5
     """
     written = _AGE.match(text(dataset, "PatientAge") or "")
     if written is not None:
-        return _plausible(int(written[1]) * _DAYS[written[2]] / _DAYS["Y"])
+        return _plausible(int(written[1]) / _A_YEAR[written[2]])
     birth = _date(dataset, "PatientBirthDate")
     for keyword in ("AcquisitionDate", "AcquisitionDateTime", "StudyDate", "SeriesDate", "ContentDate"):
         taken = _date(dataset, keyword)
         if birth is not None and taken is not None:
-            return _plausible((taken - birth).days / _DAYS["Y"])
+            return _plausible((taken - birth).days / _DAYS)
     return None
 
 
@@ -131,7 +130,7 @@ def _spacing(dataset: Dataset) -> tuple[float, float] | None:
 
 
 def film_header(dataset: Dataset, bits: int) -> FilmHeader:
-    """What a DICOM data set says about its film.
+    """Collect what a DICOM data set says about its film.
 
     Parameters
     ----------
@@ -160,7 +159,7 @@ def film_header(dataset: Dataset, bits: int) -> FilmHeader:
     )
 
 
-def lookup_table(item: Dataset, *, signed: bool) -> LookupTable | None:
+def lookup_table(item: Dataset, *, signed: bool, little: bool) -> LookupTable | None:
     """Modality or VOI LUT of a sequence item (PS3.3 C.11.1.1.1, C.11.2.1.1).
 
     Parameters
@@ -168,30 +167,34 @@ def lookup_table(item: Dataset, *, signed: bool) -> LookupTable | None:
     item : Dataset
     signed : bool
         Whether the first mapped value is two's complement.
+    little : bool
+        Byte order of the data set.
 
     Returns
     -------
     LookupTable or None
         None when descriptor or data are absent or contradict each other.
     """
-    descriptor = _words(_raw(item, "LUTDescriptor"), None)
+    descriptor = _words(_raw(item, "LUTDescriptor"), None, little=little)
     if descriptor is None or descriptor.size != 3:  # noqa: PLR2004 - entries, first input, bits
         return None
     count, first, bits = (int(each) for each in descriptor)
     count = (count & 0xFFFF) or _LUT_ENTRIES
     first &= 0xFFFF
     first -= 0x10000 if signed and first >= 0x8000 else 0  # noqa: PLR2004 - the sign bit of 16
-    data = _words(_raw(item, "LUTData"), count)
+    data = _words(_raw(item, "LUTData"), count, little=little)
     if data is None or data.size < count or not 1 <= bits <= 16:  # noqa: PLR2004 - PS3.3 C.11.2.1.1
         return None
     return LookupTable(first, bits, data[:count].astype(np.float64))
 
 
-def _words(value: object, count: int | None) -> NDArray[np.int64] | None:
-    """Numbers of an attribute whose VR may be US, SS or OW; bytes are little endian, one or two to an entry."""
+def _words(value: object, count: int | None, *, little: bool) -> NDArray[np.int64] | None:
+    """Numbers of an attribute whose VR may be US, SS or OW; in bytes there are one or two to an entry."""
     if isinstance(value, bytes):
         narrow = count is not None and len(value) < 2 * count
-        return np.frombuffer(value[: len(value) // 2 * 2], np.uint8 if narrow else "<u2").astype(np.int64)
+        return np.frombuffer(value[: len(value) // 2 * 2], np.uint8 if narrow else "<u2" if little else ">u2").astype(
+            np.int64
+        )
     try:
         return np.atleast_1d(np.asarray(value, dtype=np.int64))
     except (TypeError, ValueError, OverflowError):

@@ -177,9 +177,9 @@ def _check_tiff(image: Image.Image) -> None:
 
 def _grey(image: Image.Image, bits: int) -> Array:
     if image.mode == "L":
-        return np.multiply(np.asarray(image), np.float32(1 / 255), dtype=np.float32)
+        return np.asarray(np.asarray(image) * np.float32(1 / 255), dtype=np.float32)
     if image.mode.startswith("I;16") or image.mode == "I":
-        return np.asarray(image).astype(np.float32) / np.float32(2**bits - 1)
+        return np.asarray(np.asarray(image).astype(np.float32) / np.float32(2**bits - 1))
     if image.mode == "1":
         return np.asarray(image).astype(np.float32)
     if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:

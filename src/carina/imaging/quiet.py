@@ -14,7 +14,7 @@ _LOGGERS = ("pydicom", "PIL")
 
 
 class _Hush:
-    """One nesting count for all threads: `warnings.catch_warnings` alone restores the wrong filters when they overlap."""
+    """One nesting count for all threads: overlapping `warnings.catch_warnings` restore the wrong filters."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

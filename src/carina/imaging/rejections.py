@@ -1,7 +1,7 @@
 """Why a file is refused: every code with its meaning, in one place.
 
-A program branches on the code of a `FilmRejectedError`, a person reads its sentence; neither ever holds a value out of the
-file that could belong to a patient.
+A program branches on the code of a `FilmRejectedError`, a person reads its sentence; neither ever holds a value out of
+the file that could belong to a patient.
 """
 
 from __future__ import annotations

@@ -187,7 +187,7 @@ class _Pool:
         self._abandoned: list[_Worker] = []
 
     def take(self) -> _Worker:
-        """An idle worker that lives, or a new one."""
+        """Hand out an idle worker that lives, or a new one."""
         while True:
             with self._lock:
                 worker = self._idle.pop() if self._idle else None
