@@ -164,6 +164,57 @@ def test_caption_says_which_class_the_heatmap_shows(tmp_path: Path) -> None:
     assert "Nothing in the film spoke for Viral pneumonia" in _page(_folder(tmp_path, line))
 
 
+def _maps(path: Path, maps: Any, classes: tuple[str, ...] = ("normal", "viral")) -> None:
+    np.savez(path, class_maps=maps, maxima=np.zeros(len(classes)), classes=np.array(classes))
+
+
+def _heat(text: str) -> list[Any]:
+    """Layers of the page, (h, w, 4) blue, green, red, opacity."""
+    import base64  # noqa: PLC0415 - used here alone
+
+    found = re.findall(r"data:image/png;base64,([^\"]+)", text)
+    return [cv2.imdecode(np.frombuffer(base64.b64decode(one), np.uint8), cv2.IMREAD_UNCHANGED) for one in found]
+
+
+def test_every_class_has_its_own_layer_and_the_shown_one_is_on(tmp_path: Path) -> None:
+    _film(tmp_path / "one.png")
+    maps = np.zeros((2, 4, 4), np.float32)
+    maps[1, 3, 0] = 5.0  # lower left corner speaks for viral; normal's map is constant
+    _maps(tmp_path / "maps.npz", maps)
+    line = _line(file=str(tmp_path / "one.png"), heatmap_shows={"of": "viral", "maps": "maps.npz", "maximum": 5.0})
+    text = _page(_folder(tmp_path, line))
+    normal, viral = _heat(text)
+    assert normal[..., 3].max() == 0
+    assert viral[-1, 0, 3] == viral[..., 3].max() > 100
+    assert viral[0, :, 3].max() == viral[:, -1, 3].max() == 0
+    # Plasma's last colour (matplotlib, CC0): red 240, green 249, blue 33.
+    assert np.abs(viral[-1, 0, :3].astype(int) - [33, 249, 240]).max() <= 2
+    shown = [attributes for _, attributes in _Tags(text).found if attributes.get("class") == "heat"]
+    assert [("hidden" in attributes) for attributes in shown] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "maps", [np.full((2, 4, 4), np.nan), np.zeros((2, 4)), np.zeros((3, 4, 4)), np.zeros((2, 600, 4))]
+)
+def test_maps_that_do_not_fit_are_left_out(tmp_path: Path, maps: Any) -> None:
+    _film(tmp_path / "one.png")
+    _maps(tmp_path / "maps.npz", maps)
+    line = _line(file=str(tmp_path / "one.png"), heatmap_shows={"of": "viral", "maps": "maps.npz"})
+    assert _heat(_page(_folder(tmp_path, line))) == []
+
+
+def test_maps_that_hold_objects_or_unpack_to_much_are_left_out(tmp_path: Path) -> None:
+    _film(tmp_path / "one.png")
+    line = _line(file=str(tmp_path / "one.png"), heatmap_shows={"of": "viral", "maps": "maps.npz"})
+    np.savez(tmp_path / "maps.npz", class_maps=np.array([{}]), classes=np.array(["viral"]))
+    assert _heat(_page(_folder(tmp_path, line))) == []
+    np.savez_compressed(tmp_path / "maps.npz", class_maps=np.zeros((1, 2, 2**21)), classes=np.array(["viral"]))
+    assert (tmp_path / "maps.npz").stat().st_size < 100_000
+    assert _heat(_page(_folder(tmp_path, line))) == []
+    (tmp_path / "maps.npz").write_bytes(b"PK no zip")
+    assert _heat(_page(_folder(tmp_path, line))) == []
+
+
 def test_corrected_film_is_shown_as_it_was_judged(tmp_path: Path) -> None:
     import base64  # noqa: PLC0415 - used here alone
 

@@ -19,7 +19,7 @@ import jinja2
 from markupsafe import Markup
 
 from carina.errors import OutputError
-from carina.report.pictures import film_picture, heatmap_picture
+from carina.report.pictures import film_picture, heat_layers, heatmap_picture
 from carina.report.readings import FilmReading, Readings, read_readings
 
 __all__ = ["PageOptions", "write_page"]
@@ -185,6 +185,7 @@ def _card(reading: FilmReading, number: int, folder: Path, side: int) -> dict[st
     """Gather what the template says about one film."""
     best = max(reading.probabilities.values(), default=0.0)
     allowed = set(reading.prediction_set or ())
+    film, layers = film_picture(reading, folder, side), heat_layers(reading, folder)
     quality, shows = reading.quality, reading.heatmap_shows
     return {
         "number": number,
@@ -196,8 +197,12 @@ def _card(reading: FilmReading, number: int, folder: Path, side: int) -> dict[st
         "reason": None if reading.refused else _plain(reading.reason, reading.contrasts),
         "refusal": reading.refusal,
         "code": reading.error.code if reading.error is not None else None,
-        "film": film_picture(reading, folder, side),
-        "heatmap": heatmap_picture(reading, folder, side),
+        "film": film,
+        "heatmap": None if film is not None and layers else heatmap_picture(reading, folder, side),
+        "layers": [
+            {"word": words(name), "picture": picture, "shown": shows is not None and name == shows.of}
+            for name, picture in layers.items()
+        ],
         "heatmap_of": None if shows is None else words(shows.of),
         "heatmap_blank": shows is not None and shows.maximum == 0,
         "at_prevalence": [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import io
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -10,13 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carina.errors import CarinaError
+from carina.inference.heatmap import normalise_map, upsample_map
 from carina.report.readings import FilmReading
 from carina.types import Array
 
-__all__ = ["film_picture", "heatmap_picture"]
+__all__ = ["film_picture", "heat_layers", "heatmap_picture"]
 
 _MOST_BYTES = 64 * 1024 * 1024  # a heatmap picture larger than this is not one of ours
+_MOST_MAP_BYTES = 8 * 1024 * 1024  # unpacked; real maps take some 10 kB, and a packed file may unpack to anything
+_LARGEST_MAP = 512
 _QUALITY = 84
+_LAYER_SIDE = 112  # pixels; a class map has far fewer, and the browser smooths between them
+_STRONGEST = 0.6
 _TURNS = {"rotated_90_clockwise": 3, "rotated_180": 2, "rotated_90_counterclockwise": 1}
 
 
@@ -49,16 +56,73 @@ def heatmap_picture(reading: FilmReading, folder: Path, side: int) -> str | None
     """Overlay as a data URI; `None` where there is none inside the folder."""
     if reading.heatmap is None:
         return None
-    root = folder.resolve()
     try:
-        path = (root / reading.heatmap).resolve()
-        # A line can name any file; only pictures below the folder are put into a page that is passed on.
-        if not path.is_relative_to(root) or not path.is_file() or path.stat().st_size > _MOST_BYTES:
-            return None
-        picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, ValueError, cv2.error):
+        content = _inside(folder, reading.heatmap, _MOST_BYTES)
+        picture = None if content is None else cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
         return None
     return None if picture is None else _data_uri(np.asarray(picture, np.uint8), side)
+
+
+def heat_layers(reading: FilmReading, folder: Path) -> dict[str, str]:
+    """Heatmap of every class, transparent where it is cold, as data URIs; empty where the raw maps are missing.
+
+    Each map is spread over [0, 1] by itself (M23); one that is constant is left fully transparent.
+    """
+    shows = reading.heatmap_shows
+    if shows is None or shows.maps is None:
+        return {}
+    content = _inside(folder, shows.maps, _MOST_MAP_BYTES)
+    found = None if content is None else _maps(content)
+    if found is None:
+        return {}
+    classes, maps = found
+    rows, columns = maps.shape[1:]
+    if reading.film is not None and reading.film.rows and reading.film.columns:
+        rows, columns = reading.film.rows, reading.film.columns
+    scale = _LAYER_SIDE / max(rows, columns)
+    shape = (max(1, round(rows * scale)), max(1, round(columns * scale)))
+    return {name: _layer(upsample_map(normalise_map(one), shape)) for name, one in zip(classes, maps, strict=True)}
+
+
+def _maps(content: bytes) -> tuple[list[str], NDArray[np.float32]] | None:
+    """Classes (K,) and raw maps (K, h, w) out of the file that `carina predict` wrote; `None` if it is not one."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            if sum(part.file_size for part in packed.infolist()) > _MOST_MAP_BYTES:
+                return None
+        # Without pickles nothing in the file can run.
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            classes, maps = [str(name) for name in stored["classes"]], np.asarray(stored["class_maps"], np.float32)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        return None
+    fits = maps.ndim == 3 and len(maps) == len(classes) and min(maps.shape) > 0 and max(maps.shape) <= _LARGEST_MAP  # noqa: PLR2004 - class, row, column
+    return (classes, maps) if fits and bool(np.isfinite(maps).all()) else None
+
+
+def _layer(heat: Array) -> str:
+    """Colours as on the overlay of `carina predict` (plasma), opacity growing with the heat."""
+    index = np.asarray(np.rint(np.clip(heat, 0, 1) * 255), np.uint8)
+    colour = cv2.applyColorMap(index, cv2.COLORMAP_PLASMA)
+    alpha = np.asarray(np.rint(index * _STRONGEST), np.uint8)
+    picture = np.dstack([colour, alpha])
+    content = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1]
+    return f"data:image/png;base64,{base64.b64encode(content.tobytes()).decode()}"
+
+
+def _inside(folder: Path, name: str, most: int) -> bytes | None:
+    """Content of a file of the folder; `None` if it is not there, too large, or elsewhere.
+
+    A line can name any file; only what lies below the folder is put into a page that is passed on.
+    """
+    root = folder.resolve()
+    try:
+        path = (root / name).resolve()
+        if not path.is_relative_to(root) or not path.is_file() or path.stat().st_size > most:
+            return None
+        return path.read_bytes()
+    except (OSError, ValueError):
+        return None
 
 
 def _righted(pixels: Array, corrected: tuple[str, ...]) -> Array:

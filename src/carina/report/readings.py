@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from carina.errors import TableError
 
-__all__ = ["FilmError", "FilmQuality", "FilmReading", "HeatmapShown", "Readings", "read_readings"]
+__all__ = ["FilmError", "FilmQuality", "FilmReading", "FilmSize", "HeatmapShown", "Readings", "read_readings"]
 
 _NAME = "predictions.jsonl"
 _LONGEST_LINE = 4 * 1024 * 1024  # bytes; a longer line is not one film's and would only fill the memory
@@ -48,10 +48,18 @@ class FilmError(_Line):
     message: str
 
 
+class FilmSize(_Line):
+    """Rows and columns of the film as it was judged, pixels."""
+
+    rows: int | None = Field(None, ge=1)
+    columns: int | None = Field(None, ge=1)
+
+
 class HeatmapShown(_Line):
-    """Which class's map the heatmap shows, and the raw map's largest value."""
+    """Which class's map the heatmap shows, the file of all raw maps, and the shown one's largest value."""
 
     of: str
+    maps: str | None = None
     maximum: float | None = None
 
 
@@ -64,6 +72,7 @@ class FilmReading(_Line):
         The film as it was given.
     model : str or dict
         Name and version, as written.
+    film : FilmSize or None
     probabilities, probabilities_at_prevalence, contrasts : dict of str to float
         By class, as calibrated and at a prevalence asked for, and by contrast; in [0, 1] (a contrast may be null).
     prediction_set : tuple of str
@@ -80,6 +89,7 @@ class FilmReading(_Line):
 
     file: str
     model: str | dict[str, Any] | None = None
+    film: FilmSize | None = None
     probabilities: Annotated[dict[str, Probability], BeforeValidator(_empty_if_none)] = Field(default_factory=dict)
     probabilities_at_prevalence: Annotated[dict[str, Probability], BeforeValidator(_empty_if_none)] = Field(
         default_factory=dict

@@ -15,11 +15,15 @@
   };
   for (const button of buttons) button.addEventListener("click", () => show(button.dataset.show));
   const mix = (slider) => {
-    const heat = slider.closest(".card").querySelector(".heat");
-    if (heat) heat.style.opacity = slider.value / 100;
+    for (const heat of slider.closest(".card").querySelectorAll(".heat")) heat.style.opacity = slider.value / 100;
   };
   const sliders = [...document.querySelectorAll(".mix")];
   for (const slider of sliders) slider.addEventListener("input", () => mix(slider));
+  for (const which of document.querySelectorAll(".which")) {
+    which.addEventListener("change", () => {
+      which.closest(".card").querySelectorAll(".heat").forEach((heat, index) => { heat.hidden = index !== which.selectedIndex; });
+    });
+  }
   const all = document.getElementById("all");
   if (all) all.addEventListener("input", () => {
     for (const slider of sliders) { slider.value = all.value; mix(slider); }
