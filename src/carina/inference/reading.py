@@ -6,12 +6,15 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from carina.tasks import Task
 from carina.types import Quality
 
-__all__ = ["FilmRecord", "HeatmapRecord", "Problem", "Reading", "columns", "flatten"]
+__all__ = ["FilmRecord", "HeatmapRecord", "Outcome", "Problem", "Reading", "columns", "flatten", "outcome_of"]
+
+Outcome: TypeAlias = Literal["judged", "refused", "unread"]
+"""With probabilities; refused by the gate; no film, or not readable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +137,9 @@ class Reading:
     seconds: float = 0.0
 
     @property
-    def judged(self) -> bool:
-        """Whether the film has probabilities."""
-        return self.probabilities is not None
+    def outcome(self) -> Outcome:
+        """What became of the film."""
+        return outcome_of(error=self.error, probabilities=self.probabilities)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON: numbers rounded to six decimals, unknown values ``null``."""
@@ -145,6 +148,13 @@ class Reading:
     def to_json(self) -> str:
         """One line, without the line's end."""
         return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, separators=(", ", ": "))
+
+
+def outcome_of(*, error: object, probabilities: object) -> Outcome:
+    """Tell what became of a film from two fields of its line."""
+    if error is not None:
+        return "unread"
+    return "refused" if probabilities is None else "judged"
 
 
 def columns(task: Task) -> dict[str, tuple[str, ...]]:

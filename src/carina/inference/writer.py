@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Self
 
 from carina.errors import OutputError
 from carina.inference.reader import HEATMAPS, film_id
-from carina.inference.reading import Reading, columns, flatten
+from carina.inference.reading import Outcome, Reading, columns, flatten, outcome_of
 from carina.tasks import Task
 
 __all__ = ["PredictionWriter"]
@@ -30,7 +30,7 @@ _PASSING = frozenset({"unreadable", "internal", "worker_died"})
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    judged: bool
+    outcome: Outcome
     bytes: int | None
     modified_ns: int | None
 
@@ -81,8 +81,8 @@ class PredictionWriter:
     ) -> None:
         self._close()
 
-    def finished(self, identity: str, path: str) -> bool | None:
-        """Whether the film was judged by an earlier run and its file has not changed since.
+    def finished(self, identity: str, path: str) -> Outcome | None:
+        """Tell whether an earlier run finished the film and its file has not changed since.
 
         Parameters
         ----------
@@ -92,8 +92,8 @@ class PredictionWriter:
 
         Returns
         -------
-        bool or None
-            `None` where it is not finished; else whether it then got probabilities.
+        {"judged", "refused", "unread"} or None
+            `None` where it is not finished.
         """
         mark = self._finished.get(identity)
         if mark is None:
@@ -103,7 +103,7 @@ class PredictionWriter:
         except OSError:
             return None
         same = (status.st_size, status.st_mtime_ns) == (mark.bytes, mark.modified_ns)
-        return mark.judged if same else None
+        return mark.outcome if same else None
 
     def write(self, reading: Reading) -> None:
         """Append one film, whole or not at all.
@@ -122,9 +122,8 @@ class PredictionWriter:
     def _append(self, file: BinaryIO, content: bytes) -> None:
         end = file.tell()
         try:
-            # Unbuffered, one call: what is on disk after a kill is a whole line but for the very last.
-            if file.write(content) != len(content):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            # Unbuffered, one call: what is on disk after a kill is whole lines but for the very last.
+            _write_whole(file, content)
         except OSError as error:
             with suppress(OSError):
                 file.truncate(end)
@@ -201,21 +200,30 @@ class PredictionWriter:
             self._lock = None
 
 
+def _write_whole(file: BinaryIO, content: bytes) -> None:
+    if file.write(content) != len(content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def _line(values: Mapping[str, Any]) -> bytes:
-    return (json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8", "surrogateescape")
+    try:
+        return (json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
+    except UnicodeEncodeError:
+        # A file name that is not UTF-8 on disk; escaped, the line still is.
+        return (json.dumps(values, allow_nan=False) + "\n").encode("ascii")
 
 
 def _row(cells: list[str]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode("utf-8", "surrogateescape")
+    return text.getvalue().encode("utf-8", "backslashreplace")
 
 
 def _parsed(path: Path) -> Iterator[dict[str, Any]]:
     """Whole lines of an earlier run; a kill can leave half a last one."""
     if not path.exists():
         return
-    with path.open(encoding="utf-8", errors="surrogateescape") as file:
+    with path.open(encoding="utf-8", errors="replace") as file:
         for text in file:
             try:
                 line = json.loads(text) if text.endswith("\n") else None
@@ -226,12 +234,13 @@ def _parsed(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _mark(line: Mapping[str, Any]) -> _Mark | None:
-    """What a re-run knows a finished film by; `None` where it is to be judged again."""
+    """Name what a re-run knows a finished film by; `None` where it is to be judged again."""
     try:
         film, path = line["film"], line["file"]
         if line["error"] is not None and line["error"]["code"] in _PASSING:
             return None
-        mark = _Mark(line["probabilities"] is not None, film["bytes"], film["modified_ns"])
+        outcome = outcome_of(error=line["error"], probabilities=line["probabilities"])
+        mark = _Mark(outcome, film["bytes"], film["modified_ns"])
         # From another working directory a relative path means another file.
         if film_id(path) == line["id"]:
             with suppress(OSError):
