@@ -175,7 +175,8 @@ def to_grey(raw: NDArray[np.unsignedinteger], rule: GreyRule) -> Array:
     stored = _as_stored(every, rule).astype(np.float64)
     present = None
     if rule.voi_lut is None and rule.window is None:
-        present = np.bincount(raw.ravel(), minlength=every.size)[: every.size] > 0
+        present = np.zeros(every.size, dtype=np.bool_)
+        present[raw] = True
         padded = rule.padded(stored)
         present = present if padded is None else present & ~padded
     table = rule.grey(stored, present).astype(np.float32)

@@ -1,7 +1,7 @@
 """PNG, JPEG and TIFF bytes to grey pixels; 16-bit pictures keep their 16 bits.
 
-Pillow decodes here, with its checks on: it refuses what is truncated and what unpacks into a bomb. OpenCV is asked only
-for pictures of 16-bit colours, which Pillow would cut to 8 bits.
+Pillow decodes here, with its checks on: it refuses what is truncated and what unpacks into a bomb. Compressed TIFF goes
+to the child process, for libtiff has many doors. OpenCV is asked for PNG of 16-bit colours only, which Pillow cuts.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from carina.imaging.codestreams import read_jpeg
 from carina.imaging.greyscale import colour_to_grey
 from carina.imaging.rejections import rejection
+from carina.imaging.sandbox import DecodeRequest, decode
 from carina.settings import Limits
 from carina.types import Array, FilmHeader
 
@@ -38,7 +39,8 @@ _MAGIC: Final = (
 )
 _READ = frozenset({"png", "jpeg", "tiff"})
 _ORIENTATION = 0x0112
-_BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
+_BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 259, 262, 339
+_UNCOMPRESSED = 1
 _WHITE_IS_ZERO = 0
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
 _EIGHT = 8
@@ -86,11 +88,13 @@ def read_picture(data: bytes, kind: str, limits: Limits) -> tuple[Array, FilmHea
         raise rejection("unsupported_format", f"must be DICOM, PNG, JPEG or TIFF; found {kind}: convert it")
     if kind == "jpeg":
         _check_size(*_jpeg_size(data), limits)
+    elif kind == "png":
+        _check_png_end(data)
     try:
         with Image.open(io.BytesIO(data), formats=(kind.upper(),)) as image:
             _check_size(image.height, image.width, len(image.getbands()), limits)
             _check_single(image)
-            return _read(image, data, kind)
+            return _read(image, data, kind, limits)
     except (Image.DecompressionBombError, MemoryError) as error:
         raise rejection("too_many_samples", "is too large to decode; convert it to a smaller picture") from error
     except UnidentifiedImageError as error:
@@ -137,19 +141,22 @@ def _check_single(image: Image.Image) -> None:
         raise rejection("multi_frame", "holds several pictures; a film is one: save the picture to be read alone")
 
 
-def _read(image: Image.Image, data: bytes, kind: str) -> tuple[Array, FilmHeader]:
+def _read(image: Image.Image, data: bytes, kind: str, limits: Limits) -> tuple[Array, FilmHeader]:
     photometric, bits = image.mode, _bits(image, data, kind)
+    white_is_zero = kind == "tiff" and _tag(image, _PHOTOMETRIC, 1) == _WHITE_IS_ZERO
     if kind == "jpeg" and image.mode == "RGB":
         image.draft("L", None)  # the luma alone: half the work
     if kind == "tiff":
         _check_tiff(image)
+        if _tag(image, _COMPRESSION, _UNCOMPRESSED) != _UNCOMPRESSED:
+            image = _unpacked_tiff(image, data, limits)
     image.load()
-    if bits > _EIGHT and not image.mode.startswith("I;16") and image.mode != "I":
+    if bits > _EIGHT and not _is_deep_grey(image):
         pixels = _deep_colour(data, bits)
     else:
         upright = ImageOps.exif_transpose(image) if image.getexif().get(_ORIENTATION, 1) != 1 else image
         pixels = _grey(upright, bits)
-    if kind == "tiff" and bits > _EIGHT and image.mode != "RGB" and _tag(image, _PHOTOMETRIC, 1) == _WHITE_IS_ZERO:
+    if white_is_zero and bits > _EIGHT:
         pixels = np.float32(1.0) - pixels  # Pillow inverts the 8-bit ones alone
     return np.ascontiguousarray(pixels, dtype=np.float32), FilmHeader(kind, bits_stored=bits, photometric=photometric)
 
@@ -174,11 +181,47 @@ def _check_tiff(image: Image.Image) -> None:
             "unsupported_pixels", "is TIFF with signed, floating-point or 32-bit samples; save it as 16 bit"
         )
 
+    if _tag(image, _BITS, 1) > _EIGHT and not _is_deep_grey(image):
+        raise rejection("unsupported_pixels", "is TIFF of 16-bit colours; save it as 16-bit grey")
+
+
+def _is_deep_grey(image: Image.Image) -> bool:
+    return image.mode.startswith("I;16") or image.mode == "I"
+
+
+def _unpacked_tiff(image: Image.Image, data: bytes, limits: Limits) -> Image.Image:
+    """Decode a compressed TIFF in the child process; the header alone was read here."""
+    bits = {"1": 1, "I": 32}.get(image.mode, 16 if _is_deep_grey(image) else _EIGHT)
+    request = DecodeRequest(
+        codec="tiff",
+        syntax="",
+        rows=image.height,
+        columns=image.width,
+        samples=len(image.getbands()),
+        allocated=bits,
+        precision=bits,
+    )
+    unpacked = Image.frombytes(image.mode, image.size, bytes(decode(request, data, limits)))
+    if image.palette is not None:
+        unpacked.putpalette(image.palette)
+    return unpacked
+
+
+def _check_png_end(data: bytes) -> None:
+    """Walk the chunks to IEND; Pillow is content once it has all rows (PNG specification, section 5.3)."""
+    position = 8
+    while position + 12 <= len(data):
+        length, name = struct.unpack_from(">I4s", data, position)
+        position += 12 + length
+        if name == b"IEND" and position <= len(data):
+            return
+    raise rejection("truncated", "ends before its picture does; copy it again from its source")
+
 
 def _grey(image: Image.Image, bits: int) -> Array:
     if image.mode == "L":
         return np.asarray(np.asarray(image) * np.float32(1 / 255), dtype=np.float32)
-    if image.mode.startswith("I;16") or image.mode == "I":
+    if _is_deep_grey(image):
         return np.asarray(np.asarray(image).astype(np.float32) / np.float32(2**bits - 1))
     if image.mode == "1":
         return np.asarray(image).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Decode compressed DICOM pixels in a child process with memory and time limits; a crash is a refusal.
+"""Decode compressed DICOM and TIFF pixels in a child process with memory and time limits; a crash is a refusal.
 
 The child (`decoding_worker`) is started once and used again; after a crash or a time-out it is replaced. Threads get a
 child each, and a forked process starts its own. Only lengths, JSON of our making and raw samples cross the pipe.
@@ -37,17 +37,17 @@ class DecodeRequest:
 
     Attributes
     ----------
-    codec : {"gdcm", "openjpeg", "rle"}
+    codec : {"gdcm", "openjpeg", "rle", "tiff"}
     syntax : str
-        Transfer syntax UID.
+        Transfer syntax UID; empty for TIFF.
     rows, columns, samples : int
     allocated : int
         Bits allocated to a sample in the file; RLE needs it.
     precision : int
-        Bits of a sample in the codestream.
+        Bits of a sample in the codestream; 1 for packed rows (a TIFF of two colours).
     """
 
-    codec: Literal["gdcm", "openjpeg", "rle"]
+    codec: Literal["gdcm", "openjpeg", "rle", "tiff"]
     syntax: str
     rows: int
     columns: int
@@ -64,6 +64,8 @@ class DecodeRequest:
     @property
     def expected_bytes(self) -> int:
         """Bytes of the whole decoded picture."""
+        if self.precision == 1 and self.codec == "tiff":
+            return self.rows * ((self.columns + 7) // 8)  # Pillow packs each row
         return self.rows * self.columns * self.samples * self.sample_bytes
 
 
