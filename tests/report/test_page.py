@@ -161,7 +161,7 @@ def test_caption_says_which_class_the_heatmap_shows(tmp_path: Path) -> None:
     line = _line(file=str(tmp_path / "one.png"), heatmap="one.png", heatmap_shows={"of": "viral", "maximum": 0.4})
     assert "What spoke for Viral pneumonia" in _page(_folder(tmp_path, line))
     line["heatmap_shows"]["maximum"] = 0.0
-    assert "Nothing in the film spoke for Viral pneumonia" in _page(_folder(tmp_path, line))
+    assert "Nothing in the film spoke for \u201cViral pneumonia\u201d" in _page(_folder(tmp_path, line))
 
 
 def _maps(path: Path, maps: Any, classes: tuple[str, ...] = ("normal", "viral")) -> None:
