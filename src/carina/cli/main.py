@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from carina import __version__
+from carina.cli.calibrate import calibrate
 from carina.cli.page import page
 from carina.cli.phantom import phantom
 from carina.cli.predict import predict
@@ -47,6 +48,7 @@ def _carina(
 
 # Each verb, in the order that `carina --help` lists them.
 app.command("predict")(predict)
+app.command("calibrate")(calibrate)
 app.command("page")(page)
 app.command("phantom")(phantom)
 
