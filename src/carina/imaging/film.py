@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from carina.errors import FilmRejectedError
-from carina.imaging.dicom import looks_like_dicom, read_dicom
 from carina.imaging.pictures import picture_format, read_picture
 from carina.imaging.quiet import quiet
 from carina.imaging.rejections import rejection
@@ -117,10 +116,12 @@ def _decode(data: bytes, limits: Limits) -> tuple[Array, FilmHeader]:
     kind = None if data[128:132] == b"DICM" else picture_format(data)
     if kind is not None:
         pixels, header = read_picture(data, kind, limits)
-    elif looks_like_dicom(data):
-        pixels, header = read_dicom(data, limits)
     else:
-        raise rejection("not_a_picture", "is neither DICOM nor a picture; give a DICOM, PNG, JPEG or TIFF file")
+        from carina.imaging.dicom import looks_like_dicom, read_dicom  # noqa: PLC0415 - pydicom starts slowly
+
+        if not looks_like_dicom(data):
+            raise rejection("not_a_picture", "is neither DICOM nor a picture; give a DICOM, PNG, JPEG or TIFF file")
+        pixels, header = read_dicom(data, limits)
     if not np.isfinite(pixels).all():  # pragma: no cover - no path leads here; a film with holes must never leave
         raise rejection("damaged", "has pixels that are not numbers; export it again")
     return pixels, header
