@@ -19,7 +19,7 @@ from carina.inference import gate as module
 from carina.inference.gate import GateThresholds, QualityGate
 from carina.types import Film, FilmHeader
 
-_LIMITS = GateThresholds(upright=0.98, state=0.6, whole=0.5, distance=3.0)
+_LIMITS = GateThresholds(upright=0.98, sure=0.95, state=0.6, whole=0.5, distance=3.0)
 _SPEC = Standardisation(size=96, intensity="window")
 
 

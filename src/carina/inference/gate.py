@@ -1,7 +1,8 @@
 """The quality gate: refuses what is no frontal chest film, rights what lies on its side or is inverted (M6, M36).
 
-Rules come first (`carina.imaging.quality`), then a small network looks at the whole film. A film that seems upright
-with confidence is judged by one look; any other is looked at in all eight states, and the eight answers must agree.
+Rules come first (`carina.imaging.quality`), then a small network looks at the whole film. A film that seems upright,
+and surely a whole chest, is judged by one look; any other is looked at in all eight states, and the mean of the eight
+answers counts.
 Films are never mirrored: where the heart lies may be the finding.
 """
 
@@ -42,11 +43,13 @@ class GateThresholds(BaseModel):
     Attributes
     ----------
     upright : float
-        Probability of the upright state from one look above which no second look is taken.
+        Probability of the upright state from one look, needed to be content with that look.
+    sure : float
+        Probability of a whole frontal chest from one look, needed likewise.
     state : float
         Least probability of the winning state after eight looks.
     whole : float
-        Least probability of a whole frontal chest.
+        Least probability of a whole frontal chest, the mean of all looks.
     distance : float
         Largest distance from the films of the fitting; 1 is typical for them.
     """
@@ -54,6 +57,7 @@ class GateThresholds(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     upright: float = Field(gt=0.5, lt=1.0)
+    sure: float = Field(gt=0.5, lt=1.0)
     state: float = Field(gt=0.5, lt=1.0)
     whole: float = Field(gt=0.0, lt=1.0)
     distance: float = Field(gt=1.0)
@@ -155,22 +159,24 @@ class QualityGate:
         return righted, Quality(accepted=True, corrected=corrected, scores=scores)
 
     def _look(self, square: Bytes) -> tuple[int, dict[str, float]]:
-        """Decide the state of a standardised film and read kind and distance in the upright view of it."""
+        """Decide the state of a standardised film; the kind is the mean of all looks, the distance of the upright."""
         state, kind, distance = self._run(square[None])
         upright = float(_softmax(state)[0, _UPRIGHT])
+        kinds = _softmax(kind)
         decided, confidence, row = _UPRIGHT, upright, 0
-        if upright < self.thresholds.upright:
+        if upright < self.thresholds.upright or kinds[0, _WHOLE] < self.thresholds.sure:
             state, kind, distance = self._run(np.stack([_turned(square, by) for by in range(_STATES)]))
             votes = _votes(state)
             decided = int(votes.argmax())
             confidence, row = float(votes[decided]), _inverse(decided)
-        kinds = _softmax(kind)[row]
+            kinds = _softmax(kind)
+        whole, cropped, other = (float(share) for share in kinds.mean(axis=0))
         scores = {
             "upright": upright,
             "state": confidence,
-            "whole": float(kinds[_WHOLE]),
-            "cropped": float(kinds[_CROPPED]),
-            "other": float(kinds[_OTHER]),
+            "whole": whole,
+            "cropped": cropped,
+            "other": other,
             "distance": float(distance[row]),
         }
         return decided, scores

@@ -29,7 +29,7 @@ def turned(picture: Bytes, state: int) -> Bytes:
 def augmented(film: Bytes, rng: Generator) -> Bytes:
     """One more film: moved, mirrored, bordered, brighter or darker, with noise, tubes, text or a white-out."""
     picture = film[:, ::-1] if chance(rng, 0.5) else film
-    picture = _moved(np.ascontiguousarray(picture), rng)
+    picture = _moved(_trimmed(picture, rng) if chance(rng, 0.3) else np.ascontiguousarray(picture), rng)
     for change, share in (
         (_white_out, 0.15),
         (_tubes, 0.25),
@@ -53,7 +53,7 @@ def cropped(film: Bytes, rng: Generator) -> Bytes:
     sides = (
         (rng.uniform(0.28, 0.6), 0.0, 1.0, 1.0),
         (0.0, 0.0, 1.0 - rng.uniform(0.28, 0.6), 1.0),
-        (0.0, rng.uniform(0.3, 0.65), 1.0, 1.0),
+        (0.0, rng.uniform(0.33, 0.65), 1.0, 1.0),
         # lower, because below the lungs there may be much belly
         (0.0, 0.0, 1.0, 1.0 - rng.uniform(0.45, 0.7)),
     )
@@ -100,6 +100,8 @@ def from_picture(picture: Bytes, rng: Generator) -> Bytes:
 def drawn(rng: Generator) -> Bytes:
     """Draw something that is no chest film (`drawing`), sometimes noisy, sometimes blurred."""
     picture = drawing(rng)
+    if chance(rng, 0.2):
+        picture = 255 - picture
     if chance(rng, 0.3):
         picture = _noisy(picture, rng)
     if chance(rng, 0.3):
@@ -112,6 +114,12 @@ def drawn(rng: Generator) -> Bytes:
 
 def _square(picture: Bytes) -> Bytes:
     return np.asarray(cv2.resize(np.ascontiguousarray(picture), (WORK, WORK), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _trimmed(picture: Bytes, rng: Generator) -> Bytes:
+    """Cut up to 10 % off each side, as tight collimation does."""
+    top, left, bottom, right = (rng.uniform(0.0, 0.1, 4) * WORK).astype(int)
+    return _square(picture[top : WORK - bottom, left : WORK - right])
 
 
 def _moved(picture: Bytes, rng: Generator) -> Bytes:
