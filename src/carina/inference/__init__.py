@@ -1,5 +1,10 @@
 """From a model bundle and a film to a reading: no torch."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from carina.inference.bundle import (
     Bundle,
     TrainingFilms,
@@ -18,19 +23,26 @@ from carina.inference.reading import FilmRecord, HeatmapRecord, Outcome, Problem
 from carina.inference.session import Engine, Outputs, Session, open_session
 from carina.inference.sources import FilmSource, find_films
 
+if TYPE_CHECKING:
+    from carina.inference.calibrate import CoverageRow, coverage_report, fit_calibration, least_patients
+    from carina.inference.gate import GateThresholds, QualityGate
+
 __all__ = [
     "Bundle",
     "Calibration",
+    "CoverageRow",
     "Engine",
     "FilmRecord",
     "FilmSource",
     "Gate",
+    "GateThresholds",
     "HeatmapOptions",
     "HeatmapRecord",
     "Outcome",
     "Outputs",
     "PredictOptions",
     "Problem",
+    "QualityGate",
     "Reader",
     "Reading",
     "Session",
@@ -39,10 +51,13 @@ __all__ = [
     "calibrated_probabilities",
     "complete_prevalence",
     "count_films",
+    "coverage_report",
     "default_bundle_path",
     "encode_png",
     "find_bundle",
     "find_films",
+    "fit_calibration",
+    "least_patients",
     "load_bundle",
     "make_reader",
     "normalise_map",
@@ -56,3 +71,19 @@ __all__ = [
     "write_bundle",
     "zip_bundle",
 ]
+
+# Fitting brings SciPy and scikit-learn, which no prediction needs; the gate is only loaded where it is used.
+_LATER = {
+    "CoverageRow": "calibrate",
+    "GateThresholds": "gate",
+    "QualityGate": "gate",
+    "coverage_report": "calibrate",
+    "fit_calibration": "calibrate",
+    "least_patients": "calibrate",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(import_module(f"carina.inference.{_LATER[name]}"), name)
+    raise AttributeError(f"module 'carina.inference' has no attribute {name!r}")

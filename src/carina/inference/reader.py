@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -194,12 +193,10 @@ class Reader:
         if source.problem is not None:
             return replace(reading, error=source.problem)
         path = Path(source.path)
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            # Opening a pipe would wait for ever.
-            raise FilmRejectedError("not_a_file", "a film must be a regular file; this is a folder, pipe or device")
+        # Before the file is read: one that changes meanwhile is then judged again by the next run.
+        stamp = _stamp(path)
         judged, film, outputs = self.judge(read_film(path, self.limits), source.ages)
-        record = replace(judged.film, bytes=status.st_size, modified_ns=status.st_mtime_ns)
+        record = replace(judged.film, bytes=stamp.bytes, modified_ns=stamp.modified_ns)
         reading = replace(judged, file=reading.file, id=reading.id, film=record)
         if outputs is None or self.heatmaps is None:
             return reading
@@ -306,17 +303,21 @@ def _prove(session: Session, bundle: Bundle) -> None:
 
 
 def _failed(reading: Reading, code: str, message: str, source: FilmSource) -> Reading:
-    record = FilmRecord()
-    with suppress(OSError):
-        status = Path(source.path).stat()
-        record = FilmRecord(bytes=status.st_size, modified_ns=status.st_mtime_ns)
     return Reading(
         file=reading.file,
         id=reading.id,
         model=reading.model,
-        film=record,
+        film=_stamp(Path(source.path)),
         error=Problem(code, " ".join(message.split())),
     )
+
+
+def _stamp(path: Path) -> FilmRecord:
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return FilmRecord()
+    return FilmRecord(bytes=status.st_size, modified_ns=status.st_mtime_ns)
 
 
 def _named(task: Task, probabilities: NDArray[np.float64]) -> dict[str, float]:

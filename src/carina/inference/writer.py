@@ -25,7 +25,10 @@ _LINES = "predictions.jsonl"
 _ROWS = "predictions.csv"
 _RUN = "run.json"
 # Errors of the moment: such films are tried again by the next run.
-_PASSING = frozenset({"unreadable", "internal", "worker_died"})
+_PASSING = frozenset(
+    {"missing", "no_permission", "symlink_loop", "unreadable", "decoder_timeout", "decoder_unavailable"}
+    | {"internal", "worker_died"}
+)
 
 
 @dataclass(frozen=True, slots=True)
