@@ -186,7 +186,7 @@ def _check_hashes(table: FilmTable, hashes: Sequence[str]) -> None:
 
 
 def _units(table: FilmTable, hashes: Sequence[str] | None, threshold_bits: int) -> list[str]:
-    """Name of the unit of each film: patients joined by near-duplicate films and by shared episodes."""
+    """Name of the unit of each film: patients, joined where they share a near-duplicate film."""
     patients, sets = table.patients, UnionFind()
     if hashes is not None:
         _check_hashes(table, hashes)
