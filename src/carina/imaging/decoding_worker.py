@@ -15,6 +15,7 @@ import signal
 import struct
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,6 +39,7 @@ def main() -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)  # a library that prints must not speak into the protocol
     os.dup2(log, 2)
+    warnings.simplefilter("ignore")  # Python prints each once: the log must say the same at every film
     _restrict()
     start = _address_space()
     answers.write(READY)

@@ -46,7 +46,7 @@ _TAGS = (
     *(f"Segmented{colour}PaletteColorLookupTableData" for colour in ("Red", "Green", "Blue")),
 )
 _WANTED = [Tag(keyword) for keyword in _TAGS]
-_DEEPEST_LEAD = 8
+_ELEMENT_HEAD = 8
 """Bytes of the first element's head, enough to tell a DICOM data set without preamble."""
 
 
@@ -73,7 +73,7 @@ def looks_like_dicom(data: bytes) -> bool:
     """
     if has_meta(data) is not None:
         return True
-    first = data[:_DEEPEST_LEAD]
+    first = data[:_ELEMENT_HEAD]
     # group 0008 with a small element number, in either byte order; both bytes are control characters, never text
     if first[:2] == b"\x08\x00":
         return first[3:4] == b"\x00" and guess_encoding(data, 0) is not None
@@ -115,7 +115,7 @@ def _open(data: bytes, limits: Limits) -> _Opened:
     syntax, start = (None, 0) if meta is None else read_meta(data, meta)
     if syntax == _DEFLATED:
         data, start = _inflate(data[start:], limits.inflated_bytes), 0
-    if start >= len(data):
+    if start + _ELEMENT_HEAD > len(data):
         raise rejection("truncated", "ends after its file meta information; copy it again from its source")
     encoding = guess_encoding(data, start)
     if encoding is None:

@@ -16,7 +16,9 @@ from carina.types import FilmHeader
 
 __all__ = ["age_in_years", "film_header", "lookup_table", "number", "text", "whole"]
 
-_AGE = re.compile(r"^\s*(\d{1,3})([DWMY])\s*$")
+_AGE = re.compile(r"^\s*(\d{1,3})([DWMY]?)\s*$")
+_ADULT = 19
+"""A number without its unit is years from here on: nobody counts so many months or weeks as an age."""
 _A_YEAR = {"D": 365.2425, "W": 365.2425 / 7.0, "M": 12.0, "Y": 1.0}
 _DAYS = _A_YEAR["D"]
 _OLDEST = 130.0
@@ -85,6 +87,8 @@ def _date(dataset: Dataset, keyword: str) -> dt.date | None:
 def age_in_years(dataset: Dataset) -> float | None:
     """Age at the film: PatientAge (``nnnD``, ``nnnW``, ``nnnM``, ``nnnY``), else from the birth date.
 
+    A PatientAge that lacks its unit, as many exports write it, is years from 19 upwards, and unknown below.
+
     Parameters
     ----------
     dataset : Dataset
@@ -106,8 +110,8 @@ def age_in_years(dataset: Dataset) -> float | None:
     1.5
     """
     written = _AGE.match(text(dataset, "PatientAge") or "")
-    if written is not None:
-        return _plausible(int(written[1]) / _A_YEAR[written[2]])
+    if written is not None and (written[2] or int(written[1]) >= _ADULT):
+        return _plausible(int(written[1]) / _A_YEAR[written[2] or "Y"])
     birth = _date(dataset, "PatientBirthDate")
     for keyword in ("AcquisitionDate", "AcquisitionDateTime", "StudyDate", "SeriesDate", "ContentDate"):
         taken = _date(dataset, keyword)

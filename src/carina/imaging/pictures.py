@@ -41,6 +41,7 @@ _READ = frozenset({"png", "jpeg", "tiff"})
 _ORIENTATION = 0x0112
 _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 259, 262, 339
 _UNCOMPRESSED = 1
+_CLASSIC = 42
 _WHITE_IS_ZERO = 0
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
 _EIGHT = 8
@@ -90,6 +91,8 @@ def read_picture(data: bytes, kind: str, limits: Limits) -> tuple[Array, FilmHea
         _check_size(*_jpeg_size(data), limits)
     elif kind == "png":
         _check_png_end(data)
+    else:
+        _check_tiff_end(data)
     try:
         with Image.open(io.BytesIO(data), formats=(kind.upper(),)) as image:
             _check_size(image.height, image.width, len(image.getbands()), limits)
@@ -205,6 +208,20 @@ def _unpacked_tiff(image: Image.Image, data: bytes, limits: Limits) -> Image.Ima
     if image.palette is not None:
         unpacked.putpalette(image.palette)
     return unpacked
+
+
+def _check_tiff_end(data: bytes) -> None:
+    """See that the directory is whole; Pillow warns at most (TIFF 6.0, section 2)."""
+    order = "<" if data[:1] == b"I" else ">"
+    # classic: 32-bit offset at 4, 16-bit count, 12 bytes an entry; BigTIFF: 64-bit offset at 8, 64-bit count, 20 bytes
+    offset_at, offset, count, entry = (4, "I", "H", 12) if _CLASSIC in data[2:4] else (8, "Q", "Q", 20)
+    try:
+        start = struct.unpack_from(order + offset, data, offset_at)[0]
+        entries = struct.unpack_from(order + count, data, start)[0]
+    except (struct.error, OverflowError):
+        entries, start = len(data), 0
+    if start + struct.calcsize(count) + entry * entries + struct.calcsize(offset) > len(data):
+        raise rejection("truncated", "ends before its picture does; copy it again from its source")
 
 
 def _check_png_end(data: bytes) -> None:
