@@ -127,6 +127,19 @@ def test_operating_points_use_the_first_film_of_a_patient() -> None:
     assert point.specificity.trials + point.sensitivity.trials == 300
 
 
+def test_operating_points_within_sources_add_up_to_the_pooled_ones() -> None:
+    logits, labels = _films(600, 12)
+    fitted = _fit(logits, labels, sources=["near" if row % 3 else "far" for row in range(600)])
+    for contrast, pooled in fitted.operating_points.items():
+        parts = [points[contrast] for points in fitted.operating_points_by_source.values()]
+        assert len(parts) == 2
+        for name in ("sensitivity", "specificity", "right_above", "right_below"):
+            assert getattr(pooled, name).events == sum(getattr(part, name).events for part in parts)
+            assert getattr(pooled, name).trials == sum(getattr(part, name).trials for part in parts)
+    assert _fit(logits, labels).thresholds == fitted.thresholds
+    assert _fit(logits, labels).operating_points_by_source == {}
+
+
 def test_conformal_ranks_are_finite_sample_ones() -> None:
     logits, labels = _films(4000, 8)
     keep: dict[str, list[int]] = {

@@ -102,6 +102,7 @@ def fit_calibration(
     patients: Sequence[str],
     task: Task,
     *,
+    sources: Sequence[str] | None = None,
     ages: Mapping[str, tuple[float, float] | None],
     model_sha256: str,
     table_sha256: str,
@@ -118,6 +119,8 @@ def fit_calibration(
     labels, patients : sequence of str, (N,)
         Label and patient of each film, in the table's order.
     task : Task
+    sources : sequence of str, (N,), optional
+        Source of each film; with it the operating points are also counted within each source. It changes no threshold.
     ages : mapping of contrast to range or None
         Ages, years, that trained each contrast (`carina.sampling.contrast_ages` on the training films).
     model_sha256, table_sha256 : str
@@ -148,7 +151,10 @@ def fit_calibration(
     weights = 1.0 / films_of[owner]
     temperature = _temperatures(np.asarray(logits, dtype=np.float64), targets, weights, task)
     probabilities = calibrated_probabilities(logits, task, temperature)
-    thresholds, points = {}, {}
+    places = np.asarray([""] * len(labels) if sources is None else sources)
+    thresholds: dict[str, ThresholdRecord] = {}
+    points: dict[str, OperatingPoint] = {}
+    within: dict[str, dict[str, OperatingPoint]] = {}
     for rule in task.decision.rules:
         truth = task.contrast_truth(rule.contrast, labels)
         scores = task.contrast_probability(rule.contrast, probabilities)
@@ -158,12 +164,16 @@ def fit_calibration(
         low, high = _thresholds(rule, truth[rows], scores[rows])
         thresholds[rule.contrast] = ThresholdRecord(low=low, high=high, ages=ages.get(rule.contrast))
         points[rule.contrast] = _operating_point(truth[rows], scores[rows], low, high)
+        for place in sorted(set(places[rows].tolist()) - {""}):
+            here = rows[places[rows] == place]
+            within.setdefault(place, {})[rule.contrast] = _operating_point(truth[here], scores[here], low, high)
     return Calibration(
         model_sha256=model_sha256,
         temperature=temperature,
         class_mix=_class_mix(probabilities, targets, weights, task),
         thresholds=thresholds,
         operating_points=points,
+        operating_points_by_source=within,
         conformal=_conformal(probabilities, targets, owners, task, coverage=coverage, seed=seed),
         table_sha256=table_sha256,
         films=len(labels),

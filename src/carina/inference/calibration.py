@@ -121,6 +121,8 @@ class Calibration(_Record):
         Shares of the classes among the `calibrate` patients' films; the probabilities belong to it.
     thresholds : dict of contrast to ThresholdRecord
     operating_points : dict of contrast to OperatingPoint
+    operating_points_by_source : dict of source to dict of contrast to OperatingPoint
+        The same thresholds within each source, where sources were named: pooled figures hide what differs between them.
     conformal : Conformal
     table_sha256 : str
         Of the film table.
@@ -133,6 +135,7 @@ class Calibration(_Record):
     class_mix: dict[str, float]
     thresholds: dict[str, ThresholdRecord]
     operating_points: dict[str, OperatingPoint] = Field(default_factory=dict)
+    operating_points_by_source: dict[str, dict[str, OperatingPoint]] = Field(default_factory=dict)
     conformal: Conformal
     table_sha256: str
     films: int = Field(ge=1)

@@ -38,7 +38,7 @@ class LocalFilms:
     Attributes
     ----------
     logits : ndarray of float32, (N, K)
-    labels, patients : tuple of str, (N,)
+    labels, patients, sources : tuple of str, (N,)
     left_out : dict of str to str
         Image ids that take no part, each with the reason.
     """
@@ -46,6 +46,7 @@ class LocalFilms:
     logits: Array
     labels: tuple[str, ...]
     patients: tuple[str, ...]
+    sources: tuple[str, ...]
     left_out: dict[str, str]
 
 
@@ -146,6 +147,7 @@ def recalibrate(
             films.labels,
             films.patients,
             bundle.task,
+            sources=films.sources,
             ages=_training_ages(bundle),
             model_sha256=bundle.model_sha256,
             table_sha256=table_sha256,
@@ -222,7 +224,7 @@ def _without_seen(
         raise BundleError(
             f"bundle {bundle.name!r} {bundle.version} does not say usably which films it was trained on: {error}"
         ) from error
-    patients, labels, names = table.patients, table.labels, table.image_ids
+    patients, labels, sources, names = table.patients, table.labels, table.sources, table.image_ids
     seen = {patients[row] for (row, _), close in zip(hashes, near.tolist(), strict=True) if close}
     left_out = left_out | {names[row]: SEEN_FILM for row in logits if patients[row] in seen}
     kept = [row for row in logits if patients[row] not in seen]
@@ -235,6 +237,7 @@ def _without_seen(
         logits=np.stack([logits[row] for row in kept]),
         labels=tuple(labels[row] for row in kept),
         patients=tuple(patients[row] for row in kept),
+        sources=tuple(sources[row] for row in kept),
         left_out=left_out,
     )
 
