@@ -124,7 +124,7 @@ def _tell(listed: list[Reading], summary: Summary, bundle: Bundle, options: Pred
     if bundle.calibration is None:
         typer.echo("The bundle is not calibrated: its probabilities are the network's own, and it decides nothing.")
         return
-    mix = ", ".join(f"{name} {share:.2f}" for name, share in bundle.calibration.class_mix.items())
+    mix = ", ".join(f"{name} {bundle.calibration.class_mix[name]:.2f}" for name in bundle.task.classes)
     typer.echo(f"Probabilities belong to the class mix of the calibration films: {mix}.")
     if options.prevalence is not None:
         typer.echo("Probabilities at the prevalence asked for stand beside them; decisions do not depend on it.")

@@ -234,13 +234,13 @@ def write_bundle(folder: Path, model: bytes, description: Mapping[str, Any], car
         raise OutputError(f"a bundle is written to a folder that does not exist yet; {str(folder)!r} does")
     contents = {_MODEL: model, _CARD: card.encode("utf-8")}
     whole = {
+        "format": _FORMAT,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "carina_version": __version__,
-        **description,
-        "format": _FORMAT,
+        **{key: value for key, value in description.items() if key not in {"format", "sha256"}},
         "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
     }
-    text = json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     contents[_DESCRIPTION] = text.encode("utf-8")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

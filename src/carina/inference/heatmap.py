@@ -101,10 +101,14 @@ def encode_png(picture: Bytes) -> bytes:
     -------
     bytes
     """
-    # OpenCV takes blue, green, red. Level 1 with the one filter that suits films takes 6.7 ms at 512 x 419 where
-    # choosing a filter for each row takes 10.4, for a file 1 % larger.
+    # OpenCV takes blue, green, red. One filter for all rows and Huffman coding alone take 6.6 ms on 512 x 419 films,
+    # level 1 with a filter chosen for each row 12.2, for files a tenth larger.
     ordered = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture  # noqa: PLR2004 - has colour
-    options = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG]
+    options = [
+        *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+        *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY),
+        *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG),
+    ]
     done, encoded = cv2.imencode(".png", ordered, options)
     if not done:
         raise ValueError("a picture of 8-bit grey or colour must encode as PNG, and this one did not")
