@@ -175,12 +175,21 @@ def to_grey(raw: NDArray[np.unsignedinteger], rule: GreyRule) -> Array:
     stored = _as_stored(every, rule).astype(np.float64)
     present = None
     if rule.voi_lut is None and rule.window is None:
-        present = np.zeros(every.size, dtype=np.bool_)
-        present[raw] = True
+        present = _values_present(raw, every.size, rule)
         padded = rule.padded(stored)
         present = present if padded is None else present & ~padded
     table = rule.grey(stored, present).astype(np.float32)
     return np.asarray(table.take(raw), dtype=np.float32)
+
+
+def _values_present(raw: NDArray[np.unsignedinteger], count: int, rule: GreyRule) -> NDArray[np.bool_]:
+    """Mark which stored bits occur; of a rising or falling scale the two ends suffice, and are found sooner."""
+    present = np.zeros(count, dtype=np.bool_)
+    if rule.modality_lut is None and rule.padding is None and not rule.signed:
+        present[[raw.min(), raw.max()]] = True
+    else:
+        present[raw] = True
+    return present
 
 
 def _as_stored(raw: NDArray[np.unsignedinteger], rule: GreyRule) -> NDArray[np.int64]:
