@@ -7,12 +7,15 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+
+import cv2
 
 from carina import __version__
 from carina.errors import BundleError, InputError
@@ -175,6 +178,28 @@ def predict_films(
         If the bundle, the options or the output folder are no good; never for one film.
     """
     bundle = bundle or load_bundle(options.model)
+    with _opencv_threads(options.settings.predict.threads):
+        return _predict(inputs, out, options, bundle, on_film)
+
+
+@contextmanager
+def _opencv_threads(number: int) -> Iterator[None]:
+    """Hold OpenCV to the threads asked for; by default it takes every core, and workers would fight over them."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(number)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def _predict(
+    inputs: Sequence[Path],
+    out: Path,
+    options: PredictOptions,
+    bundle: Bundle,
+    on_film: Callable[[int, Reading | None], None] | None,
+) -> Summary:
     reader = make_reader(bundle, options, out) if options.workers == 1 else None
     if reader is None and options.prevalence is not None:
         complete_prevalence(bundle, options.prevalence)
@@ -337,6 +362,7 @@ _worker: dict[str, Any] = {}
 def _start_worker(options: PredictOptions, out: Path, bundle_sha256: str) -> None:
     # Ctrl-C reaches the whole process group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(options.settings.predict.threads)
     _worker["arguments"] = (options, out, bundle_sha256)
 
 
