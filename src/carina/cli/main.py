@@ -17,6 +17,7 @@ from carina.cli.calibrate import calibrate
 from carina.cli.page import page
 from carina.cli.phantom import phantom
 from carina.cli.predict import predict
+from carina.cli.train import train
 from carina.errors import CarinaError
 
 __all__ = ["app", "main"]
@@ -48,6 +49,7 @@ def _carina(
 
 # Each verb, in the order that `carina --help` lists them.
 app.command("predict")(predict)
+app.command("train")(train)
 app.command("calibrate")(calibrate)
 app.command("page")(page)
 app.command("phantom")(phantom)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
-__all__ = ["counting"]
+__all__ = ["counting", "growing"]
 
 
 @contextmanager
@@ -41,3 +41,23 @@ def counting(total: int, what: str) -> Iterator[Callable[[int], None]]:
             sys.stderr.write(f"{what}: {done} of {total}\n")
 
     yield line
+
+
+@contextmanager
+def growing(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how many are done where their number becomes known with the first.
+
+    Yields
+    ------
+    callable
+        To be called with the number done so far and the number in all.
+    """
+    with ExitStack() as stack:
+        shown: list[Callable[[int], None]] = []
+
+        def step(done: int, total: int) -> None:
+            if not shown:
+                shown.append(stack.enter_context(counting(total, what)))
+            shown[0](done)
+
+        yield step

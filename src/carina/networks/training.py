@@ -36,8 +36,6 @@ from carina.tasks import Task
 
 __all__ = ["Machine", "Prepared", "Trained", "fit", "prepare"]
 
-_log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -205,7 +203,7 @@ def fit(prepared: Prepared, task: Task, recipe: Recipe, out: Path, machine: Mach
             precision=recipe.precision,
             max_epochs=recipe.epochs,
             callbacks=callbacks,
-            logger=[CSVLogger(out / "logs", "csv", ""), TensorBoardLogger(out / "logs", "tensorboard", "")],
+            logger=[CSVLogger(out / "logs", "csv"), TensorBoardLogger(out / "logs", "tensorboard")],
             log_every_n_steps=1,
             gradient_clip_val=5.0,
             num_sanity_val_steps=0,
@@ -267,9 +265,15 @@ def _same_run(prepared: Prepared, task: Task, recipe: Recipe, out: Path) -> Path
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silence advice of the engine that does not apply: few batches, no loader processes (the films are in memory)."""
+    engine = logging.getLogger("lightning.pytorch")
+    level = engine.level
+    engine.setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
         warnings.filterwarnings("ignore", message=".*number of training batches.*")
         warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
-        yield
+        try:
+            yield
+        finally:
+            engine.setLevel(level)
