@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from carina.errors import InputError, OutputError
@@ -70,6 +71,18 @@ def test_workers_change_nothing_but_the_time(films: Path, tmp_path: Path, option
     assert _without_time(tmp_path / "one") == _without_time(tmp_path / "two")
     for picture in (tmp_path / "one" / "heatmaps").glob("*.png"):
         assert picture.read_bytes() == (tmp_path / "two" / "heatmaps" / picture.name).read_bytes()
+
+
+def test_the_packaged_gate_refuses_a_blank_film(
+    make_film: Callable[..., Path], tmp_path: Path, options: PredictOptions
+) -> None:
+    film = make_film(tmp_path / "blank.png", np.full((400, 400), 90, np.uint8))
+    summary = predict_films([film], tmp_path / "out", replace(options, gate=True))
+    assert (summary.refused, summary.exit_status, summary.decisions) == (1, 3, {"refused": 1})
+    (line,) = _lines(tmp_path / "out")
+    assert line["probabilities"] is None
+    assert line["quality"]["accepted"] is False  # type: ignore[index]  # parsed JSON
+    assert list((tmp_path / "out" / "heatmaps").iterdir()) == []
 
 
 def test_equal_names_in_different_folders_keep_their_own_heatmaps(

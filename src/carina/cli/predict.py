@@ -118,8 +118,8 @@ def _tell(listed: list[Reading], summary: Summary, bundle: Bundle, options: Pred
             typer.echo(f"  at the prevalence asked for: {moved}")
     kept = f", {summary.kept} of them by an earlier run" if summary.kept else ""
     typer.echo(
-        f"{summary.films} films: {summary.judged} judged, {summary.refused} refused, {summary.unread} unreadable{kept}"
-        f"; model {bundle.name} {bundle.version}; results in {out}"
+        f"{summary.films} {'film' if summary.films == 1 else 'films'}: {summary.judged} judged, {summary.refused} refused, "
+        f"{summary.unread} unreadable{kept}; model {bundle.name} {bundle.version}; results in {out}"
     )
     if bundle.calibration is None:
         typer.echo("The bundle is not calibrated: its probabilities are the network's own, and it decides nothing.")
