@@ -183,6 +183,16 @@ def test_predictions_of_another_model_are_not_mixed(
     assert {line["model"]["version"] for line in _lines(out)} == {"2"}  # type: ignore[index]  # parsed JSON
 
 
+def test_overwriting_throws_away_the_heatmaps_of_before_and_nothing_else(
+    films: Path, tmp_path: Path, options: PredictOptions
+) -> None:
+    out = tmp_path / "out"
+    predict_films([films], out, options)
+    (out / "heatmaps" / "mine.png").write_bytes(b"")
+    predict_films([films], out, replace(options, heatmaps=False, overwrite=True))
+    assert [path.name for path in (out / "heatmaps").iterdir()] == ["mine.png"]
+
+
 def test_predictions_with_other_options_are_not_mixed(films: Path, tmp_path: Path, options: PredictOptions) -> None:
     predict_films([films], tmp_path / "out", options)
     with pytest.raises(OutputError, match="made with another heatmaps"):

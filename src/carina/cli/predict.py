@@ -117,8 +117,9 @@ def _tell(listed: list[Reading], summary: Summary, bundle: Bundle, options: Pred
             moved = ", ".join(f"{name} {share:.2f}" for name, share in reading.probabilities_at_prevalence.items())
             typer.echo(f"  at the prevalence asked for: {moved}")
     kept = f", {summary.kept} of them by an earlier run" if summary.kept else ""
+    noun = "film" if summary.films == 1 else "films"
     typer.echo(
-        f"{summary.films} {'film' if summary.films == 1 else 'films'}: {summary.judged} judged, {summary.refused} refused, "
+        f"{summary.films} {noun}: {summary.judged} judged, {summary.refused} refused, "
         f"{summary.unread} unreadable{kept}; model {bundle.name} {bundle.version}; results in {out}"
     )
     if bundle.calibration is None:

@@ -143,7 +143,7 @@ class PredictionWriter:
         self._refuse_other_run()
         (self.folder / HEATMAPS).mkdir(exist_ok=True)
         if self._overwrite:
-            (self.folder / _LINES).unlink(missing_ok=True)
+            self._throw_away()
         run = json.dumps(self._run, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
         scratch = self.folder / f".{_RUN}"
         scratch.write_text(run, encoding="utf-8")
@@ -151,6 +151,15 @@ class PredictionWriter:
         self._carry_over()
         self._lines = (self.folder / _LINES).open("ab", buffering=0)
         self._rows = (self.folder / _ROWS).open("ab", buffering=0)
+
+    def _throw_away(self) -> None:
+        for line in _parsed(self.folder / _LINES):
+            shows = line.get("heatmap_shows")
+            for name in (line.get("heatmap"), shows.get("maps") if isinstance(shows, dict) else None):
+                if isinstance(name, str):
+                    # The last part alone: a line edited to name another folder must not delete there.
+                    (self.folder / HEATMAPS / Path(name).name).unlink(missing_ok=True)
+        (self.folder / _LINES).unlink(missing_ok=True)
 
     def _carry_over(self) -> None:
         """Write what is finished into fresh files.
