@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Train the shipped models again: seeded, and resumable, for a run that was interrupted goes on from its last epoch.
+# Usage: scripts/model.sh [DATA [RUNS]]      DATA has cxr/images.csv and cxr/boxes.csv; RUNS keeps the runs.
+# Only films with `train_release = yes`; the patients of the films with boxes go to `test`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+DATA=${1:-../shared/data}
+RUNS=${2:-runs}
+PYTHON=${PYTHON:-python}
+THREADS=${THREADS:-$(nproc)}
+export OMP_NUM_THREADS=$THREADS
+
+[ -f "$DATA/cxr/images.csv" ] || {
+    echo "the shipped models are trained on real films; there is no $DATA/cxr/images.csv" >&2
+    exit 2
+}
+for name in pneumonia-seed pneumonia; do
+    if [ ! -f "$RUNS/$name/bundle/bundle.json" ]; then
+        "$PYTHON" -m carina train "$DATA/cxr/images.csv" --recipe "$name" --name "$name" --out "$RUNS/$name" \
+            --where train_release=yes --hold-out "$DATA/cxr/boxes.csv" --threads "$THREADS" --open-test
+    fi
+    mkdir -p src/carina/models
+    rm -rf "src/carina/models/$name"
+    cp -r "$RUNS/$name/bundle" "src/carina/models/$name"
+    echo "src/carina/models/$name is the bundle of $RUNS/$name"
+done
