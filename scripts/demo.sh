@@ -11,7 +11,9 @@ BEGIN=$SECONDS
 say() { printf '\n\033[1m%s\033[0m\n' "$1"; }
 # Prints a command as a person would type it, runs it, and lets "some films were refused" (3) pass.
 run() {
-    printf '$ carina %s\n' "$*"
+    printf '$ carina'
+    printf ' %q' "$@"
+    printf '\n'
     "$PYTHON" -c 'from carina.cli import main; main()' "$@" || [ $? -eq 3 ]
 }
 
@@ -20,7 +22,7 @@ run phantom "$OUT/films" --films 240 --seed 1000 --size 256 --workers 2
 run phantom "$OUT/new" --films 16 --seed 5000 --size 512 --workers 2
 
 say "2. A short training of the seed CNN on them"
-run train "$OUT/films/films.csv" --network seed_cnn --size 64 --epochs 12 --batch 16 --seed 1 --threads 2 --name demo --out "$OUT/model"
+run train "$OUT/films/films.csv" --recipe scripts/demo.toml --threads 1 --name demo --out "$OUT/model"
 
 say "3. Reading the new films with that model"
 run predict "$OUT/new/films" --model "$OUT/model/bundle" --out "$OUT/readings"
