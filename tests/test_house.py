@@ -15,7 +15,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "carina"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-MOST_LINES, MOST_FUNCTION_LINES = 425, 60  # "about 400" and 60, docstring and signature not counted
+MOST_LINES = 400
+MOST_FUNCTION_LINES = 60  # of its body, docstring not counted
 HEAVY = ("torch", "lightning", "monai", "kornia", "onnxruntime", "cv2", "pydicom", "polars", "scipy", "sklearn")
 
 

@@ -17,14 +17,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from carina.errors import TableError, TrainingError
+from carina.sampling.age_cells import OLDEST, parse_age, parse_age_group
 from carina.sampling.groups import UnionFind
 from carina.tasks import Task
 
 __all__ = [
     "SPLITS",
     "FilmTable",
-    "parse_age",
-    "parse_age_group",
     "patient_key",
     "read_film_table",
     "require_two_classes",
@@ -46,7 +45,6 @@ _TEXT = (
     "episode_id",
     "duplicate_of",
 )
-_OLDEST = 120.0
 _ROW = "row"
 _BLANK = "(blank)"
 
@@ -168,7 +166,7 @@ class FilmTable:
         if self.duplicates:
             sentences.append(f"{self.duplicates} films were left out: the same picture stays under another image_id")
         if self.ages_unusable:
-            sentences.append(f"{self.ages_unusable} ages were set to unknown: not a number within 0 to {_OLDEST:g}")
+            sentences.append(f"{self.ages_unusable} ages were set to unknown: not a number within 0 to {OLDEST:g}")
         return tuple(sentences)
 
     def _text(self, column: str) -> list[str]:
@@ -231,36 +229,6 @@ def require_two_classes(labels: Iterable[str], task: Task) -> None:
         raise TrainingError(
             f"training needs films of at least two labels that exclude each other; found only {sorted(members)!r}"
         )
-
-
-def parse_age(text: str | None) -> float | None:
-    """Age in years from a cell; `None` where it is no number within 0 to 120.
-
-    Examples
-    --------
-    >>> parse_age("57"), parse_age("nan"), parse_age("412")
-    (57.0, None, None)
-    """
-    try:
-        value = float(text) if text is not None else float("nan")
-    except ValueError:
-        return None
-    return value if 0.0 <= value <= _OLDEST else None
-
-
-def parse_age_group(text: str | None) -> tuple[float, float] | None:
-    """Youngest and oldest age, years, from a cell such as ``"1-5"``; `None` where it is no such range.
-
-    Examples
-    --------
-    >>> parse_age_group("1-5"), parse_age_group("adult")
-    ((1.0, 5.0), None)
-    """
-    low, dash, high = (text or "").partition("-")
-    youngest, oldest = parse_age(low.strip() or None), parse_age(high.strip() or None)
-    if not dash or youngest is None or oldest is None or youngest > oldest:
-        return None
-    return youngest, oldest
 
 
 def patient_key(patient_id: str) -> str:
