@@ -136,8 +136,35 @@ def test_operating_points_within_sources_add_up_to_the_pooled_ones() -> None:
         for name in ("sensitivity", "specificity", "right_above", "right_below"):
             assert getattr(pooled, name).events == sum(getattr(part, name).events for part in parts)
             assert getattr(pooled, name).trials == sum(getattr(part, name).trials for part in parts)
-    assert _fit(logits, labels).thresholds == fitted.thresholds
     assert _fit(logits, labels).operating_points_by_source == {}
+
+
+def test_specificity_is_kept_within_the_hardest_source() -> None:
+    logits, labels = _films(600, 12)
+    hard = [row % 3 == 0 for row in range(600)]
+    logits[hard, 0] -= 2.0  # this source's normal films look like pneumonia
+    places = ["far" if one else "near" for one in hard]
+    fitted = _fit(logits, labels, sources=places)
+    for points in fitted.operating_points_by_source.values():
+        specificity = points["pneumonia"].specificity.estimate
+        assert specificity is not None
+        assert specificity >= 0.95
+    pooled_only = _fit(logits, labels).thresholds["pneumonia"].high
+    assert fitted.thresholds["pneumonia"].high > pooled_only
+
+
+def test_comparisons_between_sources_do_not_sharpen_the_probabilities() -> None:
+    logits, labels = _films(3000, 21, sharpness=1.5)
+    inside = [name != "covid19" for name in labels]
+    logits, labels = logits[inside], [name for name in labels if name != "covid19"]
+    logits[:, 3] = logits[:, 1:3].max(axis=1) - 4.0
+    # a second source of COVID-19 alone, which the network tells apart by the source, if not with great logits
+    other = np.tile([-2.0, 0.0, 0.0, 4.0], (3000, 1))
+    both, names = np.concatenate([logits, other]), [*labels, *["covid19"] * 3000]
+    places = ["home"] * len(labels) + ["web"] * 3000
+    fitted = _fit(both, names, sources=places)
+    assert fitted.temperature["pneumonia"] == pytest.approx(1.5, rel=0.15)
+    assert _fit(both, names).temperature["pneumonia"] < 0.9 * fitted.temperature["pneumonia"]
 
 
 def test_conformal_ranks_are_finite_sample_ones() -> None:

@@ -40,6 +40,8 @@ from carina.tasks import DecisionRule, Task
 
 __all__ = ["CoverageRow", "coverage_report", "fit_calibration", "least_patients"]
 
+_FEWEST_NEGATIVES = 20
+"""Patients: with fewer the rank for a specificity of 0.95 does not exist."""
 _SLACK = 1e-9
 _ALL = "all"
 
@@ -120,7 +122,9 @@ def fit_calibration(
         Label and patient of each film, in the table's order.
     task : Task
     sources : sequence of str, (N,), optional
-        Source of each film; with it the operating points are also counted within each source. It changes no threshold.
+        Source of each film. With it, temperatures rest on comparisons within a source alone, a rule's specificity is
+        kept within every source with at least 20 patients on the negative side, and operating points are also counted
+        within each source (M36).
     ages : mapping of contrast to range or None
         Ages, years, that trained each contrast (`carina.sampling.contrast_ages` on the training films).
     model_sha256, table_sha256 : str
@@ -149,9 +153,9 @@ def fit_calibration(
     targets, owners = task.targets(labels), np.asarray(patients)
     _, owner, films_of = np.unique(owners, return_inverse=True, return_counts=True)
     weights = 1.0 / films_of[owner]
-    temperature = _temperatures(np.asarray(logits, dtype=np.float64), targets, weights, task)
-    probabilities = calibrated_probabilities(logits, task, temperature)
     places = np.asarray([""] * len(labels) if sources is None else sources)
+    temperature = _temperatures(_within_source(logits, targets, places), targets, weights, task)
+    probabilities = calibrated_probabilities(logits, task, temperature)
     thresholds: dict[str, ThresholdRecord] = {}
     points: dict[str, OperatingPoint] = {}
     within: dict[str, dict[str, OperatingPoint]] = {}
@@ -161,7 +165,7 @@ def fit_calibration(
         decided = np.flatnonzero(~np.isnan(truth))
         rows = decided[first_of_each(owners[decided])]
         _check_sides(rule.contrast, truth[rows], least_per_side)
-        low, high = _thresholds(rule, truth[rows], scores[rows])
+        low, high = _thresholds(rule, truth[rows], scores[rows], places[rows])
         thresholds[rule.contrast] = ThresholdRecord(low=low, high=high, ages=ages.get(rule.contrast))
         points[rule.contrast] = _operating_point(truth[rows], scores[rows], low, high)
         for place in sorted(set(places[rows].tolist()) - {""}):
@@ -268,9 +272,30 @@ def _check_sides(contrast: str, truth: NDArray[np.float64], least: int) -> None:
         )
 
 
-def _thresholds(rule: DecisionRule, truth: NDArray[np.float64], scores: NDArray[np.float64]) -> tuple[float, float]:
+def _within_source(
+    logits: NDArray[np.floating[Any]], targets: NDArray[np.bool_], places: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Take out, film by film, the classes that its source never shows (M36).
+
+    Telling a class of one source from a class of another is telling the sources apart; a temperature fitted on that
+    would make the network surer of what it least knows.
+    """
+    result = np.array(logits, dtype=np.float64)
+    for place in np.unique(places):
+        here = places == place
+        result[np.ix_(here, ~targets[here].any(axis=0))] = -np.inf
+    return result
+
+
+def _thresholds(
+    rule: DecisionRule, truth: NDArray[np.float64], scores: NDArray[np.float64], places: NDArray[Any]
+) -> tuple[float, float]:
+    """Find the rule's thresholds; a specificity is kept within every source that has negatives enough to say so."""
     if rule.specificity is not None:
-        value = threshold_for_specificity(scores[truth == 0], rule.specificity)
+        negatives = [scores[truth == 0]]
+        negatives += [scores[(truth == 0) & (places == place)] for place in np.unique(places)]
+        enough = [part for part in negatives[1:] if part.size >= _FEWEST_NEGATIVES]
+        value = max(threshold_for_specificity(part, rule.specificity) for part in (negatives[0], *enough))
         return value, value
     if rule.band is None:
         raise CalibrationError(f"the rule for {rule.contrast!r} aims at nothing: give it `specificity` or `band`")
