@@ -265,8 +265,8 @@ def test_a_film_that_kills_its_process_is_found_and_the_rest_goes_on(
     workers = _Workers(load_bundle(options.model), replace(options, workers=2, heatmaps=False), tmp_path)
     submit = workers._submit
 
-    def deadly(source: FilmSource) -> object:
-        return workers._pool.submit(os.abort) if source.path.endswith("d.png") else submit(source)
+    def deadly(films: list[FilmSource]) -> object:
+        return workers._pool.submit(os.abort) if films[0].path.endswith("d.png") else submit(films)
 
     workers._submit = deadly  # type: ignore[method-assign, assignment]  # stands in for a decoder that crashes
     try:

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 
@@ -30,7 +31,9 @@ from carina.settings import Settings
 
 __all__ = ["PredictOptions", "Summary", "count_films", "make_reader", "predict_films"]
 
-_AHEAD = 4
+_AHEAD = 3
+_TOGETHER = 8
+_Task: TypeAlias = "tuple[list[FilmSource], Future[list[Reading]] | None]"
 _LIBRARIES = ("numpy", "onnxruntime", "opencv-python-headless", "pydicom")
 
 
@@ -290,7 +293,7 @@ def _run_record(bundle: Bundle, options: PredictOptions) -> dict[str, Any]:
 
 
 class _Workers:
-    """Processes that read films, a few ahead of the one awaited, answers in order.
+    """Processes that read films, a few ahead of those awaited, answers in order.
 
     A process that dies, as by a decoder's crash or for want of memory, takes its pool with it; the films then under way
     are read again one at a time, so that the one that kills is found and reported.
@@ -303,9 +306,13 @@ class _Workers:
         self._pool = self._start()
 
     def read(self, sources: Iterator[FilmSource]) -> Iterator[Reading]:
-        under_way: deque[tuple[FilmSource, Future[Reading] | None]] = deque()
-        for source in sources:
-            under_way.append((source, self._submit(source)))
+        under_way: deque[_Task] = deque()
+        handed_out = 0
+        # Handing a film over costs about a millisecond of this process, so that several go at once; at first one by
+        # one, that a few films are shared out evenly.
+        while films := list(islice(sources, min(_TOGETHER, 1 + handed_out // (_AHEAD * self._count)))):
+            under_way.append((films, self._submit(films)))
+            handed_out += 1
             if len(under_way) >= _AHEAD * self._count:
                 yield from self._next(under_way)
         while under_way:
@@ -320,33 +327,28 @@ class _Workers:
             self._count, mp_context=get_context("spawn"), initializer=_start_worker, initargs=self._arguments
         )
 
-    def _submit(self, source: FilmSource) -> Future[Reading] | None:
+    def _submit(self, films: list[FilmSource]) -> Future[list[Reading]] | None:
         try:
-            return self._pool.submit(_read_in_worker, source)
+            return self._pool.submit(_read_in_worker, films)
         except BrokenProcessPool:
             return None
 
-    def _next(self, under_way: deque[tuple[FilmSource, Future[Reading] | None]]) -> Iterator[Reading]:
-        source, future = under_way.popleft()
-        try:
-            if future is not None:
-                yield future.result()
-                return
-        except BrokenProcessPool:
-            pass
-        again = [source, *(other for other, _ in under_way)]
+    def _next(self, under_way: deque[_Task]) -> Iterator[Reading]:
+        films, future = under_way.popleft()
+        readings = _answer(future)
+        if readings is not None:
+            yield from readings
+            return
+        again = [*films, *(film for others, _ in under_way for film in others)]
         under_way.clear()
         self._restart()
-        for one in again:
-            yield self._alone(one)
+        for film in again:
+            yield self._alone(film)
 
     def _alone(self, source: FilmSource) -> Reading:
-        future = self._submit(source)
-        try:
-            if future is not None:
-                return future.result()
-        except BrokenProcessPool:
-            pass
+        readings = _answer(self._submit([source]))
+        if readings is not None:
+            return readings[0]
         self._restart()
         problem = Problem("worker_died", "reading this film ended its process, by a crash or for want of memory")
         return Reading(source.path, film_id(source.path), self._bundle.identity, error=problem)
@@ -354,6 +356,14 @@ class _Workers:
     def _restart(self) -> None:
         self._pool.shutdown(wait=False)
         self._pool = self._start()
+
+
+def _answer(future: Future[list[Reading]] | None) -> list[Reading] | None:
+    """Give the readings, or `None` where their process died."""
+    try:
+        return None if future is None else future.result()
+    except BrokenProcessPool:
+        return None
 
 
 _worker: dict[str, Any] = {}
@@ -366,8 +376,8 @@ def _start_worker(options: PredictOptions, out: Path, bundle_sha256: str) -> Non
     _worker["arguments"] = (options, out, bundle_sha256)
 
 
-def _read_in_worker(source: FilmSource) -> Reading:
-    """Read one film; the first one loads the bundle, so that a fault in it travels back as an exception."""
+def _read_in_worker(sources: list[FilmSource]) -> list[Reading]:
+    """Read films; the first call loads the bundle, so that a fault in it travels back as an exception."""
     reader: Reader | None = _worker.get("reader")
     if reader is None:
         options, out, bundle_sha256 = _worker["arguments"]
@@ -375,4 +385,4 @@ def _read_in_worker(source: FilmSource) -> Reading:
         if bundle.sha256 != bundle_sha256:
             raise BundleError(f"bundle {options.model!r} must not change while films are judged with it; it did")
         reader = _worker["reader"] = make_reader(bundle, options, out)
-    return reader.read(source)
+    return [reader.read(source) for source in sources]
