@@ -44,9 +44,10 @@ class FilmClassifier(lightning.LightningModule):
         logits: Tensor = self.network(_scaled(films))
         return logits
 
-    def on_train_epoch_start(self) -> None:
-        """Seed the epoch's draws."""
-        torch.manual_seed(epoch_seed(self.recipe.seed, self.current_epoch) + self.global_rank)
+    def on_train_batch_start(self, _batch: Batch, number: int) -> None:
+        """Seed the epoch's draws with its first batch: the hook of the epoch's start is skipped after a restart."""
+        if number == 0:
+            torch.manual_seed(epoch_seed(self.recipe.seed, self.current_epoch) + self.global_rank)
 
     def training_step(self, batch: Batch, _number: int) -> Tensor:
         """Loss of one augmented batch."""

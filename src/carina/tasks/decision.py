@@ -89,9 +89,9 @@ def decide(
             return Decision(task.decision.otherwise, f"{rule.contrast} is not decided: {why}")
         value = float(task.contrast_probability(rule.contrast, probabilities))
         if rule.above is not None and value >= threshold.high:
-            return Decision(rule.above, f"{rule.contrast} {value:.2f} is at or above {threshold.high:.2f}")
+            return Decision(rule.above, f"{rule.contrast} {value:.3f} is at or above {threshold.high:.3f}")
         if rule.below is not None and value < threshold.low:
-            return Decision(rule.below, f"{rule.contrast} {value:.2f} is below {threshold.low:.2f}")
+            return Decision(rule.below, f"{rule.contrast} {value:.3f} is below {threshold.low:.3f}")
     return Decision(task.decision.otherwise, "no rule of the task decided")
 
 
