@@ -27,8 +27,8 @@ def _network(spec: NetworkSpec) -> FilmNetwork:
 
 
 def _peer_map(network: FilmNetwork, films: torch.Tensor, number: int) -> np.ndarray:
-    peer = GradCAM(nn_module=network, target_layers="trunk", postprocessing=lambda x: x, upsampler=lambda x, _: x)
-    return np.maximum(np.asarray(peer(films, class_idx=number).detach())[:, 0], 0)
+    peer = GradCAM(nn_module=network, target_layers="trunk")
+    return np.asarray(peer.compute_map(films, class_idx=number).detach())[:, 0]
 
 
 @pytest.mark.parametrize("spec", _SPECS, ids=lambda spec: f"{spec.name}-{spec.pooling}-{spec.hierarchical}")

@@ -27,6 +27,7 @@ from carina.sampling import (
     DisjointProof,
     FilmTable,
     film_weights,
+    matched_pairs,
     paper_draw,
     prove_disjoint,
     require_two_classes,
@@ -231,10 +232,11 @@ def _data(prepared: Prepared, task: Task, recipe: Recipe) -> FilmData:
         parts[name] = FilmPart(prepared.cache.films, prepared.rows[chosen], task.targets(list(labels[chosen])), weights)
     draw = None
     if recipe.paper_sizes:
-        train_labels = list(labels[split == "train"])
+        train = prepared.table.part("train")
+        pairs = matched_pairs(train, task)
 
         def draw(seed: int) -> list[int]:
-            return paper_draw(train_labels, task, seed)
+            return paper_draw(train.labels, task, seed, pairs)
 
     return FilmData(parts["train"], parts["tune"], recipe, draw)
 
