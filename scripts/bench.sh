@@ -16,7 +16,7 @@ if [ ! -d "$FILMS" ]; then
 fi
 
 failed=0
-for script in benchmarks/*.py; do
+for script in benchmarks/[!_]*.py; do
     arguments=()
     if grep -q -- '"--films"' "$script"; then
         arguments=(--films "$FILMS")
