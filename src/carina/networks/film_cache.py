@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -112,12 +112,13 @@ def _fingerprint(table: FilmTable, spec: Standardisation) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _read_all(paths: list[Path], spec: Standardisation, workers: int) -> list[tuple[Bytes, str] | str]:
+def _read_all(paths: list[Path], spec: Standardisation, workers: int) -> Iterator[tuple[Bytes, str] | str]:
     read = partial(_read_one, spec=spec)
     if workers <= 1:
-        return [read(path) for path in paths]
+        yield from map(read, paths)
+        return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(read, paths, chunksize=32))
+        yield from pool.map(read, paths, chunksize=32)
 
 
 def _read_one(path: Path, spec: Standardisation) -> tuple[Bytes, str] | str:
