@@ -11,6 +11,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 # Libraries that start a thread a core would fight over two cores with the test processes.
 export OMP_NUM_THREADS ?= 1
+# The theme announces its successor on every build.
+export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow check format bench docs docs-serve model clean

@@ -9,6 +9,7 @@ DATA=${1:-../shared/data}
 RUNS=${2:-runs}
 PYTHON=${PYTHON:-python}
 THREADS=${THREADS:-$(nproc)}
+ACCELERATOR=${ACCELERATOR:-auto}
 export OMP_NUM_THREADS=$THREADS
 
 [ -f "$DATA/cxr/images.csv" ] || {
@@ -18,7 +19,7 @@ export OMP_NUM_THREADS=$THREADS
 for name in pneumonia-seed pneumonia; do
     if [ ! -f "$RUNS/$name/bundle/bundle.json" ]; then
         "$PYTHON" -m carina train "$DATA/cxr/images.csv" --recipe "$name" --name "$name" --out "$RUNS/$name" \
-            --where train_release=yes --hold-out "$DATA/cxr/boxes.csv" --threads "$THREADS" --open-test
+            --where train_release=yes --hold-out "$DATA/cxr/boxes.csv" --threads "$THREADS" --accelerator "$ACCELERATOR" --open-test
     fi
     mkdir -p src/carina/models
     rm -rf "src/carina/models/$name"
