@@ -139,3 +139,26 @@ def test_bytes_that_are_no_table_are_one_sentence(tmp_path: Path, name: str) -> 
 )
 def test_an_age_is_used_where_it_says_something(age: str, group: str | None, expected: object) -> None:
     assert parse_age(age, group) == expected
+
+
+def test_a_circle_of_links_leaves_the_films_beside_it(tmp_path: Path) -> None:
+    _touch(tmp_path / "good.png")
+    for name in ("circle.png", "circle"):
+        (tmp_path / name).symlink_to(name)
+    found = list(find_films([tmp_path]))
+    assert [Path(source.path).name for source in found] == ["circle.png", "good.png", "circle"]
+    assert [source.problem is None for source in found] == [True, True, False]
+
+
+def test_a_table_without_header_does_not_put_its_first_patient_into_the_message(tmp_path: Path) -> None:
+    (tmp_path / "films.csv").write_text("a.png,Jane Doe,ZZZ0016\n", encoding="utf-8")
+    with pytest.raises(TableError) as raised:
+        list(find_films([tmp_path / "films.csv"]))
+    assert "Jane" not in str(raised.value)
+
+
+def test_blanks_around_the_name_of_a_column_do_not_count(
+    write_table: Callable[[dict[str, list[object]]], Path],
+) -> None:
+    path = write_table({" path ": ["a.png"], "age ": [7]})
+    assert [(Path(film.path).name, film.ages) for film in find_films([path])] == [("a.png", (7.0, 7.0))]

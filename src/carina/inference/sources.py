@@ -138,17 +138,30 @@ def _list(folder: str) -> tuple[list[str], list[str]]:
         for entry in entries:
             if entry.name.startswith(".") or entry.name.upper() == "DICOMDIR":
                 continue
-            if entry.is_dir():
+            if _is_folder(entry):
                 folders.append(entry.name)
             elif _is_film(entry):
                 films.append(entry.name)
     return sorted(films), sorted(folders)
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A circle of links, or one to where this user may not look. By its suffix it is reported as a film, else as a
+        # folder that cannot be read; either way the films beside it go on.
+        return not _has_film_suffix(entry)
+
+
+def _has_film_suffix(entry: os.DirEntry[str]) -> bool:
+    return os.path.splitext(entry.name)[1].lower() in _FILM_SUFFIXES  # noqa: PTH122 - as in `_folder`
+
+
 def _is_film(entry: os.DirEntry[str]) -> bool:
-    if os.path.splitext(entry.name)[1].lower() in _FILM_SUFFIXES:  # noqa: PTH122 - as in `_folder`
+    if _has_film_suffix(entry):
         # A dangling link is listed, so that its film is reported missing; a pipe or device is never opened.
-        return entry.is_file() or entry.is_symlink()
+        return entry.is_symlink() or entry.is_file()
     if not entry.is_file():
         return False
     try:
@@ -193,10 +206,11 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, str, str]]:
         with pyarrow.parquet.ParquetFile(path) as file:
             names = list(file.schema_arrow.names)
             places = _places(path, names)
-            wanted = [names[place] for place in places if place is not None]
-            for batch in file.iter_batches(batch_size=_BATCH, columns=wanted):
+            wanted = [None if place is None else names[place] for place in places]
+            kept = [name for name in wanted if name is not None]
+            for batch in file.iter_batches(batch_size=_BATCH, columns=kept):
                 for row in batch.to_pylist():
-                    cells = [_text(row.get(column)) for column in _TABLE_COLUMNS]
+                    cells = ["" if name is None else _text(row[name]) for name in wanted]
                     yield (cells[0], cells[1], cells[2])
     except (OSError, ValueError) as error:
         raise TableError(f"a film table must be readable Parquet; {str(path)!r} is not: {error}") from error
@@ -207,6 +221,8 @@ def _text(value: Any) -> str:
 
 
 def _places(path: Path, names: Sequence[str]) -> list[int | None]:
-    if "path" not in names:
-        raise TableError(f"a film table must have a column 'path'; {str(path)!r} has {list(names)[:20]!r}")
-    return [names.index(name) if name in names else None for name in _TABLE_COLUMNS]
+    stripped = [name.strip() for name in names]
+    if "path" not in stripped:
+        # The first line is not quoted: without a header it is a patient's.
+        raise TableError(f"a film table must have a column 'path' in its first line; {str(path)!r} has none")
+    return [stripped.index(name) if name in stripped else None for name in _TABLE_COLUMNS]
