@@ -186,3 +186,20 @@ def test_the_real_table_is_read_whole(films_folder: Path) -> None:
     table = read_film_table(films_folder / "cxr" / "images.csv", _TASK)
     assert (len(table), table.duplicates, dict(table.left_out)) == (6920 - 3 - 103, 103, {"other": 3})
     assert not table.missing_files()
+
+
+def test_two_columns_of_one_name_are_one_sentence(write: Write) -> None:
+    with pytest.raises(TableError, match="columns 1 and 3"):
+        read_film_table(write("path,label, path,patient_id\na.png,normal,a.png,1\n"), _TASK)
+
+
+def test_a_damaged_parquet_table_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "films.parquet"
+    pl.DataFrame({"path": ["a", "b"], "label": ["normal", "viral"], "patient_id": ["1", "2"]}).write_parquet(path)
+    whole = path.read_bytes()
+    for place in range(4, len(whole) - 8, 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        try:
+            read_film_table(path, _TASK)
+        except TableError:
+            continue

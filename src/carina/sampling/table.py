@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from carina.errors import TableError, TrainingError
@@ -253,13 +254,14 @@ def _load(path: Path) -> tuple[pl.DataFrame, str]:
     try:
         content = path.read_bytes()
         frame = (
-            pl.read_parquet(content)
+            # Polars' own reader ends the process on damaged files: its panic is no Exception.
+            pl.read_parquet(content, use_pyarrow=True)
             if path.suffix.lower() == ".parquet"
             else pl.read_csv(content, infer_schema=False, truncate_ragged_lines=False)
         )
     except pl.exceptions.NoDataError as error:
         raise TableError(f"a film table must have rows; {str(path)!r} is empty") from error
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except (OSError, pl.exceptions.PolarsError, pa.ArrowException) as error:
         raise TableError(
             f"a film table must be a readable CSV or Parquet file; {str(path)!r} is not: {_first_line(error)}"
         ) from error
@@ -273,7 +275,13 @@ def _first_line(error: Exception) -> str:
 
 
 def _checked_columns(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
-    frame = frame.rename({name: name.strip() for name in frame.columns})
+    names = [name.strip() for name in frame.columns]
+    if twice := [number for number, name in enumerate(names, start=1) if names.count(name) > 1]:
+        raise TableError(
+            f"every column of a film table must have its own name; in {str(path)!r} columns {twice[0]} and {twice[1]} "
+            "have one name"
+        )
+    frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
     if missing := [name for name in _REQUIRED if name not in frame.columns]:
         raise TableError(
             f"a film table must have the columns {', '.join(_REQUIRED)}; {str(path)!r} lacks {', '.join(missing)}"
