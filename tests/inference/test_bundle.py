@@ -134,3 +134,31 @@ def test_a_shipped_model_that_is_absent_says_so(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr("carina.inference.bundle.files", lambda _: tmp_path)
     with pytest.raises(BundleError, match="should ship with carina and is not in this installation"):
         default_bundle_path()
+
+
+def test_a_folder_of_its_name_does_not_stand_in_for_a_shipped_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pneumonia").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("carina.inference.bundle.default_bundle_path", lambda name: Path("/shipped") / name)
+    assert find_bundle("pneumonia") == Path("/shipped/pneumonia")
+    assert find_bundle("./pneumonia") == Path("pneumonia")
+
+
+def test_a_bundle_behind_a_circle_of_links_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(BundleError, match="symbolic links"):
+        find_bundle(tmp_path / "circle" / "bundle")
+
+
+def test_a_damaged_lzma_zip_is_one_sentence(tiny_bundle: Path, tmp_path: Path) -> None:
+    path = tmp_path / "bundle.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        for name in ("model.onnx", "bundle.json", "MODEL_CARD.md"):
+            archive.write(tiny_bundle / name, name)
+    content = bytearray(path.read_bytes())
+    content[60:200] = bytes(140)
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match="readable zip"):
+        load_bundle(path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import os
 import shutil
 import tempfile
@@ -38,6 +39,7 @@ _DESCRIPTION = "bundle.json"
 _HASHED = (_MODEL, _CARD)
 _SHIPPED = ("pneumonia", "pneumonia-seed")
 _MIB = 1024 * 1024
+_UNPACKING = (zlib.error, lzma.LZMAError)
 # Far above any network here; they bound what an archive from elsewhere can make this process read (zip bomb).
 _LARGEST = {_MODEL: 1024 * _MIB, _DESCRIPTION: 64 * _MIB, _CARD: 16 * _MIB}
 
@@ -143,17 +145,26 @@ def default_bundle_path(name: str = "pneumonia") -> Path:
 
 
 def find_bundle(model: str | Path) -> Path:
-    """Path of a bundle from its path or, where no such path exists, its shipped name.
+    """Path of a bundle from its shipped name or its path.
+
+    A shipped name given as text is that model, whatever lies in the working folder; a folder of that name is
+    ``./pneumonia``.
 
     Raises
     ------
     BundleError
     """
-    path = Path(model)
-    if path.exists():
-        return path
     if isinstance(model, str) and model in _SHIPPED:
         return default_bundle_path(model)
+    path = Path(model)
+    try:
+        path.stat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise BundleError(f"a bundle must be readable; {str(model)!r}: {error.strerror}") from error
+    else:
+        return path
     raise BundleError(f"a model is a bundle's folder or zip, or one of {', '.join(_SHIPPED)}; found {str(model)!r}")
 
 
@@ -317,7 +328,7 @@ def _read_zip(path: Path) -> dict[str, bytes]:
                 _check_size(name, len(contents[name]), path)
     except KeyError as error:
         raise BundleError(f"a bundle's zip holds {', '.join(_LARGEST)} at its top; {str(path)!r} does not") from error
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, zlib.error) as error:
+    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, *_UNPACKING) as error:
         raise BundleError(f"a bundle is a folder or a readable zip; {str(path)!r} is not: {error}") from error
     return contents
 
