@@ -98,3 +98,9 @@ class MissingExtraError(CarinaError):
         super().__init__(
             f"`carina {verb}` needs the extra {extra!r}; install it with: pip install 'carina-cxr[{extra}]'"
         )
+        self.verb = verb
+        self.extra = extra
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        """Survive the way back from a prediction process."""
+        return (type(self), (self.verb, self.extra))
