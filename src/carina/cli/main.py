@@ -7,6 +7,7 @@ library and typer at their top; whatever is heavy is imported inside the functio
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -61,11 +62,19 @@ def main() -> None:
     0 done, 2 wrong usage or input, 3 done but some films were refused, 130 interrupted. A deliberate error is printed
     as one sentence on standard error.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file name that is not UTF-8 on disk must not end the command that names it.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except CarinaError as error:
         sys.stderr.write(f"carina: {' '.join(str(error).split())}\n")
         sys.exit(error.exit_status)
+    except OSError as error:
+        # A full disk or a missing permission that no verb put into words of its own.
+        where = f" {error.filename!r}" if error.filename is not None else ""
+        sys.stderr.write(f"carina: the system refused to go on{where}: {error.strerror or type(error).__name__}\n")
+        sys.exit(CarinaError.exit_status)
     except KeyboardInterrupt:
         sys.stderr.write("carina: interrupted\n")
         sys.exit(130)

@@ -111,7 +111,8 @@ def write_page(
     part = out.with_name(f".{out.name}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
+        # A file name that is not UTF-8 on disk is shown with question marks.
+        part.write_text(text, encoding="utf-8", errors="replace")
         part.replace(out)
     except OSError as error:
         why = error.strerror or type(error).__name__
