@@ -12,6 +12,9 @@ import pytest
 
 from carina.cli import main as command
 from carina.cli.main import main
+from carina.errors import OutputError
+from carina.imaging.phantom import Collection, write_phantoms
+from carina.report import write_page
 
 
 def _run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -50,3 +53,41 @@ def test_what_the_system_refuses_is_one_sentence(
         command()
     assert ended.value.code == 2
     assert capsys.readouterr().err == ("carina: the system refused to go on 'out/films.npy': No space left on device\n")
+
+
+def test_an_interruption_is_one_sentence_whatever_the_verb(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("carina.imaging.phantom.write_phantoms", interrupted)
+    monkeypatch.setattr(sys, "argv", ["carina", "phantom", str(tmp_path / "films"), "--films", "1"])
+    with pytest.raises(SystemExit) as ended:
+        command()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err.strip() == "carina: interrupted; the same command may be run again"
+
+
+def _page(folder: Path) -> None:
+    (folder / "predictions.jsonl").write_bytes(b'{"file": "a.png", "decision": "normal"}\n')
+    write_page(folder, folder / "page.html")
+
+
+def _phantoms(folder: Path) -> None:
+    write_phantoms(Collection(folder, films=1, size=64))
+
+
+@pytest.mark.parametrize(("write", "call"), [(_page, "write_text"), (_phantoms, "write_bytes")])
+def test_a_full_disk_leaves_no_half_a_file(
+    write: Callable[[Path], None], call: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(path: Path, *_: object, **__: object) -> int:
+        with path.open("wb") as file:
+            file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, call, full)
+    with pytest.raises(OutputError, match="No space"):
+        write(tmp_path)
+    assert not list(tmp_path.rglob("*.part"))

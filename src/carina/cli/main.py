@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from carina import __version__
 from carina.cli.calibrate import calibrate
@@ -23,8 +24,23 @@ from carina.errors import CarinaError
 
 __all__ = ["app", "main"]
 
+_INTERRUPTED = 130
+
+
+class _Verbs(TyperGroup):
+    """Says that a verb was interrupted, where the verb itself says nothing; typer alone ends without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            sys.stderr.write("carina: interrupted; the same command may be run again\n")
+            raise typer.Exit(_INTERRUPTED) from None
+
+
 app = typer.Typer(
     name="carina",
+    cls=_Verbs,
     help="From chest radiographs and hospital records to a validated pneumonia classifier. Research use only.",
     add_completion=False,
     no_args_is_help=True,
@@ -75,6 +91,3 @@ def main() -> None:
         where = f" {error.filename!r}" if error.filename is not None else ""
         sys.stderr.write(f"carina: the system refused to go on{where}: {error.strerror or type(error).__name__}\n")
         sys.exit(CarinaError.exit_status)
-    except KeyboardInterrupt:
-        sys.stderr.write("carina: interrupted\n")
-        sys.exit(130)

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -115,6 +116,8 @@ def write_page(
         part.write_text(text, encoding="utf-8", errors="replace")
         part.replace(out)
     except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         why = error.strerror or type(error).__name__
         raise OutputError(f"the page must go to a file that can be written; {str(out)!r}: {why}") from error
     return readings
