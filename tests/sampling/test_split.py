@@ -91,6 +91,18 @@ def test_a_complete_split_is_kept() -> None:
     assert split_by_patient(_table([1, 2, 3], split=given_split), seed=1).frame["split"].to_list() == given_split
 
 
+def test_a_given_split_that_puts_a_held_out_film_elsewhere_is_refused() -> None:
+    table = _table([1, 2, 3], split=["test", "train", "calibrate"])
+    assert split_by_patient(table, seed=1, held_out={"f0"}) is table
+    with pytest.raises(TableError, match="1 films held out"):
+        split_by_patient(table, seed=1, held_out={"f0", "p2"})
+
+
+def test_held_out_films_that_the_table_lacks_altogether_are_refused() -> None:
+    with pytest.raises(TableError, match="none of the 2"):
+        split_by_patient(_table([1, 2, 3]), seed=1, held_out={"f0.png", "f1.png"})
+
+
 def test_a_half_filled_split_is_refused() -> None:
     with pytest.raises(TableError, match="1 of 2 films have none"):
         split_by_patient(_table([1, 2], split=["train", None]), seed=1)

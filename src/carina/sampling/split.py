@@ -90,7 +90,8 @@ def split_by_patient(
     Raises
     ------
     TableError
-        If the fractions are not shares of the four splits, or the `split` column is filled in part.
+        If the fractions are not shares of the four splits, the `split` column is filled in part or puts a film that is
+        held out elsewhere than in `test`, or the table has none of the films held out.
 
     Examples
     --------
@@ -102,23 +103,25 @@ def split_by_patient(
     True
     """
     _check_fractions(fractions)
+    forced_films = [
+        image in held_out or patient in held_out for image, patient in zip(table.image_ids, table.patients, strict=True)
+    ]
+    if held_out and not any(forced_films):
+        raise TableError(f"films held out must be in the table; none of the {len(held_out)} ids given is")
     if "split" in table.frame.columns and table.frame["split"].null_count() < len(table):
         if not table.has_split:
             raise TableError(
                 f"the `split` column must be filled for every film or for none; "
                 f"{table.frame['split'].null_count()} of {len(table)} films have none"
             )
+        _check_held_out(table, forced_films)
         return table
     units = _units(table, hashes, threshold_bits)
     strata = _strata(table, units)
-    forced = {
-        unit
-        for unit, image, patient in zip(units, table.image_ids, table.patients, strict=True)
-        if image in held_out or patient in held_out
-    }
-    chosen = dict.fromkeys(forced, "test") | _deal(strata, forced, fractions, seed)
+    forced = {unit for unit, chosen in zip(units, forced_films, strict=True) if chosen}
+    dealt = dict.fromkeys(forced, "test") | _deal(strata, forced, fractions, seed)
     return table.with_frame(
-        table.frame.with_columns(pl.Series("split", [chosen[unit] for unit in units], dtype=pl.String))
+        table.frame.with_columns(pl.Series("split", [dealt[unit] for unit in units], dtype=pl.String))
     )
 
 
@@ -178,6 +181,15 @@ def _check_fractions(fractions: Mapping[str, float]) -> None:
     sound = set(fractions) <= set(SPLITS) and all(share >= 0 for share in fractions.values())
     if not sound or abs(sum(fractions.values()) - 1.0) > _TOLERANCE:
         raise TableError(f"the fractions must be shares of {', '.join(SPLITS)} summing to 1; found {dict(fractions)!r}")
+
+
+def _check_held_out(table: FilmTable, held_out: Sequence[bool]) -> None:
+    splits = table.frame["split"].to_list()
+    if wrong := [split for split, film in zip(splits, held_out, strict=True) if film and split != "test"]:
+        raise TableError(
+            f"films held out must be in `test`; the table's `split` column puts {len(wrong)} films held out elsewhere, "
+            f"the first in {wrong[0]!r}; correct the column or leave it out"
+        )
 
 
 def _check_hashes(table: FilmTable, hashes: Sequence[str]) -> None:
