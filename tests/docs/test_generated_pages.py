@@ -100,3 +100,12 @@ def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
         )
     }
     assert foreign == set()
+
+
+def test_the_readme_gives_no_figure_that_the_shipped_card_does_not() -> None:
+    card = (ROOT / "src/carina/models/pneumonia/MODEL_CARD.md").read_text("utf-8")
+    figure = re.compile(r"\d\.\d{3} \(\d\.\d{3}-\d\.\d{3}\)")
+    section = (ROOT / "README.md").read_text("utf-8").partition("## How well does it do?")[2].partition("\n## ")[0]
+    given = figure.findall(section)
+    assert given
+    assert [one for one in given if one not in card] == []

@@ -47,9 +47,9 @@ def train(
     name: Annotated[str, typer.Option("--name", help="Name of the bundle.")] = "model",
     bundle_version: Annotated[str, typer.Option("--bundle-version", help="Version of the bundle.")] = "1.0.0",
     accelerator: Annotated[str, typer.Option("--accelerator", help="auto, cpu or gpu.")] = "auto",
-    devices: Annotated[int, typer.Option("--devices", help="GPUs (or CPU processes) a node.")] = 1,
-    nodes: Annotated[int, typer.Option("--nodes", help="Machines.")] = 1,
-    threads: Annotated[int | None, typer.Option("--threads", help="CPU threads.")] = None,
+    devices: Annotated[int, typer.Option("--devices", min=1, help="GPUs (or CPU processes) a node.")] = 1,
+    nodes: Annotated[int, typer.Option("--nodes", min=1, help="Machines.")] = 1,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
     learning_curve: Annotated[
         str | None, typer.Option("--learning-curve", help="Shares of the training patients, such as 0.25,0.5,1 (M5).")
     ] = None,

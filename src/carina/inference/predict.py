@@ -31,6 +31,7 @@ from carina.settings import Settings
 
 __all__ = ["PredictOptions", "Summary", "count_films", "make_reader", "predict_films"]
 
+_GATED_INPUT = "chest_radiograph"
 _AHEAD = 3
 _TOGETHER = 8
 _Task: TypeAlias = "tuple[list[FilmSource], Future[list[Reading]] | None]"
@@ -132,6 +133,11 @@ def make_reader(bundle: Bundle, options: PredictOptions, out: Path) -> Reader:
     """
     gate = None
     if options.gate:
+        if bundle.task.input != _GATED_INPUT:
+            raise BundleError(
+                f"the quality gate knows frontal chest films alone; bundle {bundle.name!r} takes "
+                f"{bundle.task.input!r}: predict without the gate (--no-gate)"
+            )
         from carina.inference.gate import QualityGate  # noqa: PLC0415 - only where it is used
 
         gate = QualityGate.load(threads=options.settings.predict.threads)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 import warnings
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -13,7 +12,7 @@ import torch
 from carina.errors import TrainingError
 from carina.networks.film_network import ExportedNetwork, FilmNetwork
 
-__all__ = ["export_onnx"]
+__all__ = ["export_onnx", "without_traces"]
 
 _TOLERANCE = 1e-4
 _NAMES = ["logits", "class_maps", "features"]
@@ -41,22 +40,34 @@ def export_onnx(network: FilmNetwork) -> bytes:
     exported = ExportedNetwork(network.cpu()).eval()
     size = network.spec.size
     films = torch.rand(4, 1, size, size, generator=torch.Generator().manual_seed(0))
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own deprecations
-        path = Path(folder) / "model.onnx"
-        torch.onnx.export(
-            exported,
-            (films,),
-            str(path),
-            input_names=["film"],
-            output_names=_NAMES,
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=4096)},),
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-        model = path.read_bytes()
+        try:
+            program = torch.onnx.export(
+                exported,
+                (films,),
+                input_names=["film"],
+                output_names=_NAMES,
+                dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=4096)},),
+                dynamo=True,
+                verbose=False,
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            raise TrainingError(f"the trained network cannot be written as ONNX: {error}") from error
+    if program is None:
+        raise TrainingError("the trained network cannot be written as ONNX: the exporter gave nothing")
+    model: bytes = without_traces(program.model_proto).SerializeToString()
     _prove_equal(exported, model, films)
+    return model
+
+
+def without_traces(model: Any) -> Any:
+    """Drop the exporter's notes from an ONNX model: they hold stack traces with the paths of the machine it ran on."""
+    graph = model.graph
+    parts = [model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer]
+    for part in (*parts, *model.functions):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
     return model
 
 

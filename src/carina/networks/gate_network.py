@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from carina.errors import TrainingError
 from carina.networks.efficientnet_lite import EfficientNetLite0Trunk, imagenet_weights
+from carina.networks.export import without_traces
 
 __all__ = ["KINDS", "STATES", "GateNetwork", "export_gate"]
 
@@ -133,7 +133,7 @@ def export_gate(network: GateNetwork, path: Path, size: int = 96) -> float:
         )
     if program is None:
         raise TrainingError("the gate's network must export to ONNX; the exporter returned nothing")
-    onnx.save(_without_traces(program.model_proto), path)
+    onnx.save(without_traces(program.model_proto), path)
     with torch.no_grad():
         expected = network(films)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -142,22 +142,3 @@ def export_gate(network: GateNetwork, path: Path, size: int = 96) -> float:
     if worst > _TOLERANCE:
         raise TrainingError(f"the exported gate must equal torch within {_TOLERANCE}; it differs by {worst:.1e}")
     return worst
-
-
-def _without_traces(model: Any) -> Any:
-    """Drop the exporter's notes: they hold stack traces with the paths of the machine it ran on."""
-    graph = model.graph
-    parts = [
-        model,
-        graph,
-        *graph.node,
-        *graph.input,
-        *graph.output,
-        *graph.value_info,
-        *graph.initializer,
-        *model.functions,
-    ]
-    for part in parts:
-        part.ClearField("metadata_props")
-        part.ClearField("doc_string")
-    return model

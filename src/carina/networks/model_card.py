@@ -48,9 +48,9 @@ def _what(description: Mapping[str, Any], task: Task) -> Iterator[str]:
         f"{network['parameters']:,} parameters; input the {preprocessing['framing']} film at {preprocessing['size']} x "
         f"{preprocessing['size']} px, grey scale by `{preprocessing['intensity']}`."
     )
-    if start := description["training"]["recipe"].get("pretrained"):
-        yield ""
-        yield f"First weights: ImageNet, EfficientNet-Lite0, Apache-2.0 ({'yes' if start else 'no'})."
+    pretrained = description["training"]["recipe"].get("pretrained")
+    yield ""
+    yield f"First weights: {'ImageNet, by the package that carries them (Apache-2.0)' if pretrained else 'random'}."
     yield ""
 
 
@@ -80,7 +80,7 @@ def _confounding(train: Mapping[str, int], task: Task) -> Iterator[str]:
     """Say which contrasts no source of the training films can teach without also teaching the source (M36)."""
     labels_of: dict[str, set[str]] = {}
     for name in train:
-        source, _, label = name.partition("/")
+        source, _, label = name.rpartition("/")
         labels_of.setdefault(source, set()).add(label)
     confounded = []
     for contrast in task.contrasts:

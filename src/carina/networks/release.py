@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import platform
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -40,6 +41,7 @@ from carina.tasks import Task
 __all__ = ["TrainingOrder", "train_bundle"]
 
 _BATCH = 32
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,9 @@ def train_bundle(order: TrainingOrder, progress: Callable[[int, int], None] | No
     target = order.out / "bundle"
     if target.exists():
         raise TrainingError(f"{str(target)!r} is there already; a finished run is not changed, choose another folder")
+    if not _NAME.fullmatch(order.name):
+        raise TrainingError(f"the name of a bundle is letters, digits, dots, dashes, underscores; found {order.name!r}")
+    shares = _shares(order.learning_curve) if order.learning_curve is not None else []
     order.out.mkdir(parents=True, exist_ok=True)
     table = _chosen_rows(read_film_table(order.table, order.task, strict=order.strict), order.where)
     for note in table.notes():
@@ -118,7 +123,7 @@ def train_bundle(order: TrainingOrder, progress: Callable[[int, int], None] | No
     )
     for image, reason in list(prepared.refused.items())[:10]:
         sys.stderr.write(f"film {image} left out: {reason}\n")
-    curve = _learning_curve(order, prepared)
+    curve = _learning_curve(order, prepared, shares)
     trained = fit(prepared, order.task, order.recipe, order.out, order.machine)
     model = export_onnx(trained.network)
     logits = _logits(model, prepared, order.machine.threads or 1)
@@ -154,7 +159,7 @@ def _held_out(path: Path | None) -> frozenset[str]:
     if path is None:
         return frozenset()
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             return frozenset(row["image_id"] for row in csv.DictReader(file))
     except (OSError, KeyError, UnicodeDecodeError) as error:
         raise TableError(f"--hold-out takes a CSV with a column image_id; {str(path)!r} is not one: {error}") from error
@@ -187,12 +192,10 @@ def _calibrate(order: TrainingOrder, prepared: Prepared, model: bytes, logits: N
     )
 
 
-def _learning_curve(order: TrainingOrder, prepared: Prepared) -> list[dict[str, float]]:
+def _learning_curve(order: TrainingOrder, prepared: Prepared, shares: list[float]) -> list[dict[str, float]]:
     """Train on growing shares of the training patients and note the tune loss (M5)."""
-    if order.learning_curve is None:
-        return []
     points = []
-    for share in _shares(order.learning_curve):
+    for share in shares:
         people = sorted(set(prepared.table.part("train").patients))
         rng = np.random.default_rng(order.recipe.seed)
         kept = set(rng.permutation(people)[: max(1, round(share * len(people)))].tolist())

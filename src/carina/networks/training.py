@@ -8,15 +8,17 @@ import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import lightning
 import numpy as np
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-from carina.errors import TrainingError
+from carina.errors import OutputError, TrainingError
 from carina.networks.classifier import FilmClassifier
 from carina.networks.film_cache import CachedFilms, cache_films
 from carina.networks.film_data import FilmData, FilmPart
@@ -36,6 +38,9 @@ from carina.sampling import (
 from carina.tasks import Task
 
 __all__ = ["Machine", "Prepared", "Trained", "fit", "prepare"]
+
+
+_DISK_WORDS = ("No space left", "PytorchStreamWriter", "file write failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +201,21 @@ def fit(prepared: Prepared, task: Task, recipe: Recipe, out: Path, machine: Mach
     callbacks: list[Callback] = [keeper, EarlyStopping("tune_loss", patience=recipe.patience, mode="min")]
     if recipe.averaging:
         callbacks.append(EMAWeightAveraging(decay=recipe.averaging))
-    with _quiet():
-        trainer = lightning.Trainer(
+    with _quiet(), _in_sentences(out):
+        trainer = _trainer(recipe, machine, out, callbacks)
+        trainer.fit(classifier, data, ckpt_path=str(resume) if resume else None, weights_only=True)
+    best = torch.load(keeper.best_model_path, map_location="cpu", weights_only=True)
+    classifier.load_state_dict(best["state_dict"])
+    return Trained(
+        network=classifier.network.cpu().eval(),
+        epochs=trainer.current_epoch,
+        tune_loss=float(keeper.best_model_score if keeper.best_model_score is not None else float("nan")),
+    )
+
+
+def _trainer(recipe: Recipe, machine: Machine, out: Path, callbacks: list[Callback]) -> lightning.Trainer:
+    try:
+        return lightning.Trainer(
             accelerator=machine.accelerator,
             devices=machine.devices,
             num_nodes=machine.nodes,
@@ -212,14 +230,27 @@ def fit(prepared: Prepared, task: Task, recipe: Recipe, out: Path, machine: Mach
             deterministic=True,
             enable_model_summary=False,
         )
-        trainer.fit(classifier, data, ckpt_path=str(resume) if resume else None, weights_only=True)
-    best = torch.load(keeper.best_model_path, map_location="cpu", weights_only=True)
-    classifier.load_state_dict(best["state_dict"])
-    return Trained(
-        network=classifier.network.cpu().eval(),
-        epochs=trainer.current_epoch,
-        tune_loss=float(keeper.best_model_score if keeper.best_model_score is not None else float("nan")),
-    )
+    except (MisconfigurationException, ValueError) as error:
+        raise TrainingError(
+            f"training on accelerator {machine.accelerator!r} with {machine.devices} devices and precision "
+            f"{recipe.precision!r} is not possible here: {error}"
+        ) from error
+
+
+@contextmanager
+def _in_sentences(out: Path) -> Iterator[None]:
+    """Turn the engine's exit on an interruption, and torch's words for a full disk, into ours."""
+    try:
+        yield
+    except SystemExit:
+        raise KeyboardInterrupt from None
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not any(word in str(error) for word in _DISK_WORDS):
+            raise
+        raise OutputError(
+            f"the run folder {str(out)!r} cannot be written: {error}; make room and give the same command again: it "
+            "goes on from the last finished epoch"
+        ) from error
 
 
 def _data(prepared: Prepared, task: Task, recipe: Recipe) -> FilmData:
@@ -247,7 +278,7 @@ def _same_run(prepared: Prepared, task: Task, recipe: Recipe, out: Path) -> Path
         "recipe": recipe.model_dump(mode="json"),
         "task": task.model_dump(mode="json"),
         "table_sha256": prepared.table.sha256,
-        "split": prepared.proof.films,
+        "split_sha256": _split_sha256(prepared),
         "torch": torch.__version__,
         "lightning": lightning.__version__,
     }
@@ -279,3 +310,8 @@ def _quiet() -> Iterator[None]:
             yield
         finally:
             engine.setLevel(level)
+
+
+def _split_sha256(prepared: Prepared) -> str:
+    """Hash of which film is in which split."""
+    return sha256(prepared.table.frame.select("image_id", "split").write_csv().encode()).hexdigest()
