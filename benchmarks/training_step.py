@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +62,8 @@ def training_measure(prepared: Prepared, recipe: Recipe, folder: Path, threads: 
         before = FilmClassifier.on_train_batch_end
         FilmClassifier.on_train_batch_end = on_end  # the training takes no observer of its steps
         try:
-            fit(prepared, default_task(), recipe, out, Machine(accelerator="cpu", threads=threads, workers=1))
+            with redirect_stdout(io.StringIO()):  # no progress bar between the tables
+                fit(prepared, default_task(), recipe, out, Machine(accelerator="cpu", threads=threads, workers=1))
         finally:
             FilmClassifier.on_train_batch_end = before
         return statistics.median(
