@@ -53,6 +53,12 @@ def test_heatmaps_are_not_taken_for_films(tmp_path: Path) -> None:
     assert _names(tmp_path, leave_out=tmp_path / "out" / "heatmaps") == ["film.png"]
 
 
+def test_heatmaps_of_an_earlier_run_are_not_taken_for_films(tmp_path: Path) -> None:
+    _touch(tmp_path / "film.png", tmp_path / "old" / "heatmaps" / "film-1.png", tmp_path / "old" / "predictions.jsonl")
+    _touch(tmp_path / "heatmaps" / "real.png")
+    assert sorted(_names(tmp_path)) == ["film.png", "heatmaps/real.png"]
+
+
 def test_a_folder_that_may_not_be_read_is_reported_and_the_rest_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

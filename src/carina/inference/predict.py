@@ -22,10 +22,10 @@ from carina import __version__
 from carina.errors import BundleError, InputError
 from carina.inference.bundle import Bundle, load_bundle
 from carina.inference.prevalence import complete_prevalence
-from carina.inference.reader import HEATMAPS, HeatmapOptions, Reader, film_id
+from carina.inference.reader import HeatmapOptions, Reader, film_id
 from carina.inference.reading import Outcome, Problem, Reading
 from carina.inference.session import Engine
-from carina.inference.sources import FilmSource, find_films
+from carina.inference.sources import HEATMAPS, FilmSource, find_films
 from carina.inference.writer import PredictionWriter
 from carina.settings import Settings
 

@@ -23,15 +23,12 @@ from carina.inference.heatmap import encode_png, normalise_map, overlay, upsampl
 from carina.inference.prevalence import complete_prevalence
 from carina.inference.reading import FilmRecord, HeatmapRecord, Problem, Reading
 from carina.inference.session import Engine, Outputs, Session, open_session
-from carina.inference.sources import FilmSource
+from carina.inference.sources import HEATMAPS, FilmSource
 from carina.settings import Limits
 from carina.tasks import Decision, Task, decide
 from carina.types import Array, Film, Quality
 
-__all__ = ["HEATMAPS", "Gate", "HeatmapOptions", "Reader", "decide_between", "film_id"]
-
-HEATMAPS = "heatmaps"
-"""Folder of the heatmaps, below the output folder."""
+__all__ = ["Gate", "HeatmapOptions", "Reader", "decide_between", "film_id"]
 
 _STEM = 48
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")

@@ -15,7 +15,12 @@ from typing import Any
 from carina.errors import InputError, TableError
 from carina.inference.reading import Problem
 
-__all__ = ["FilmSource", "find_films", "parse_age"]
+__all__ = ["HEATMAPS", "PREDICTIONS", "FilmSource", "find_films", "parse_age"]
+
+HEATMAPS = "heatmaps"
+"""Folder of the heatmaps, below the output folder."""
+PREDICTIONS = "predictions.jsonl"
+"""File of the predictions, in the output folder."""
 
 _FILM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg", ".tif", ".tiff"})
 _TABLE_SUFFIXES = frozenset({".csv", ".parquet"})
@@ -133,16 +138,18 @@ def _folder(top: Path, leave_out: Path | None) -> Iterator[FilmSource]:
 
 def _list(folder: str) -> tuple[list[str], list[str]]:
     """Names of the films and subfolders of one folder; names alone, for a folder may hold a million films."""
-    films, folders = [], []
+    films, folders, results = [], [], False
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(".") or entry.name.upper() == "DICOMDIR":
                 continue
+            results |= entry.name == PREDICTIONS
             if _is_folder(entry):
                 folders.append(entry.name)
             elif _is_film(entry):
                 films.append(entry.name)
-    return sorted(films), sorted(folders)
+    # Beside predictions the pictures are heatmaps of an earlier run, not films.
+    return sorted(films), sorted(name for name in folders if not (results and name == HEATMAPS))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

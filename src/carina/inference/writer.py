@@ -15,13 +15,13 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from carina.errors import OutputError
-from carina.inference.reader import HEATMAPS, film_id
+from carina.inference.reader import film_id
 from carina.inference.reading import Outcome, Reading, columns, flatten, outcome_of
+from carina.inference.sources import HEATMAPS, PREDICTIONS
 from carina.tasks import Task
 
 __all__ = ["PredictionWriter"]
 
-_LINES = "predictions.jsonl"
 _ROWS = "predictions.csv"
 _RUN = "run.json"
 # Errors of the moment: such films are tried again by the next run.
@@ -149,17 +149,17 @@ class PredictionWriter:
         scratch.write_text(run, encoding="utf-8")
         scratch.replace(self.folder / _RUN)
         self._carry_over()
-        self._lines = (self.folder / _LINES).open("ab", buffering=0)
+        self._lines = (self.folder / PREDICTIONS).open("ab", buffering=0)
         self._rows = (self.folder / _ROWS).open("ab", buffering=0)
 
     def _throw_away(self) -> None:
-        for line in _parsed(self.folder / _LINES):
+        for line in _parsed(self.folder / PREDICTIONS):
             shows = line.get("heatmap_shows")
             for name in (line.get("heatmap"), shows.get("maps") if isinstance(shows, dict) else None):
                 if isinstance(name, str):
                     # The last part alone: a line edited to name another folder must not delete there.
                     (self.folder / HEATMAPS / Path(name).name).unlink(missing_ok=True)
-        (self.folder / _LINES).unlink(missing_ok=True)
+        (self.folder / PREDICTIONS).unlink(missing_ok=True)
 
     def _carry_over(self) -> None:
         """Write what is finished into fresh files.
@@ -167,7 +167,7 @@ class PredictionWriter:
         Left behind are half a last line, films to be tried again, films whose file has changed, and all but the last
         line of a film. The old files stay until the new ones are whole.
         """
-        lines, rows = self.folder / _LINES, self.folder / _ROWS
+        lines, rows = self.folder / PREDICTIONS, self.folder / _ROWS
         last: dict[str, int] = {}
         for number, line in enumerate(_parsed(lines)):
             mark = _mark(line)

@@ -28,7 +28,7 @@ _TURNS = {"rotated_90_clockwise": 3, "rotated_180": 2, "rotated_90_counterclockw
 
 
 def film_picture(reading: FilmReading, folder: Path, side: int) -> str | None:
-    """Film as a data URI, put right as the quality gate did; `None` where it can no longer be read.
+    """Film as a data URI, put right as the quality gate did; `None` where it is gone or another film by now.
 
     Parameters
     ----------
@@ -45,11 +45,13 @@ def film_picture(reading: FilmReading, folder: Path, side: int) -> str | None:
     from carina.imaging import read_film  # noqa: PLC0415 - decoders are slow to load, and some pages need none
 
     try:
-        pixels = read_film(path).pixels
+        film = read_film(path)
     except (CarinaError, OSError):
         return None
+    if reading.film is not None and reading.film.sha256 not in {None, film.sha256}:
+        return None  # another film by now: its picture must not stand beside this reading
     corrected = reading.quality.corrected if reading.quality is not None else ()
-    return _data_uri(np.asarray(np.rint(_righted(pixels, corrected) * 255), dtype=np.uint8), side)
+    return _data_uri(np.asarray(np.rint(_righted(film.pixels, corrected) * 255), dtype=np.uint8), side)
 
 
 def heatmap_picture(reading: FilmReading, folder: Path, side: int) -> str | None:

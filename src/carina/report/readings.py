@@ -49,8 +49,9 @@ class FilmError(_Line):
 
 
 class FilmSize(_Line):
-    """Rows and columns of the film as it was judged, pixels."""
+    """Rows and columns of the film as it was judged, pixels, and the SHA-256 of its file."""
 
+    sha256: str | None = None
     rows: int | None = Field(None, ge=1)
     columns: int | None = Field(None, ge=1)
 
