@@ -78,21 +78,25 @@ def decide(
 
     Notes
     -----
-    Outside the ages that trained an age-bound contrast, unknown age included, the decision is the task's `otherwise`
-    (M2).
+    Outside the ages that trained an age-bound contrast, unknown age included, its rule is silent and says so in the
+    reason; where no other rule decides, the decision is the task's `otherwise` (M2).
     """
+    silent: list[str] = []
     for rule in task.decision.rules:
         threshold = thresholds.get(rule.contrast)
         if threshold is None:
             raise TaskError(f"the decision needs a threshold for {rule.contrast!r}; calibrate the bundle first")
         if task.contrasts[rule.contrast].age_bound and (why := _outside(age_years, threshold.ages)):
-            return Decision(task.decision.otherwise, f"{rule.contrast} is not decided: {why}")
+            silent.append(f"{rule.contrast} is not decided: {why}")
+            continue
         value = float(task.contrast_probability(rule.contrast, probabilities))
         if rule.above is not None and value >= threshold.high:
-            return Decision(rule.above, f"{rule.contrast} {value:.3f} is at or above {threshold.high:.3f}")
+            said = f"{rule.contrast} {value:.3f} is at or above {threshold.high:.3f}"
+            return Decision(rule.above, "; ".join((said, *silent)))
         if rule.below is not None and value < threshold.low:
-            return Decision(rule.below, f"{rule.contrast} {value:.3f} is below {threshold.low:.3f}")
-    return Decision(task.decision.otherwise, "no rule of the task decided")
+            said = f"{rule.contrast} {value:.3f} is below {threshold.low:.3f}"
+            return Decision(rule.below, "; ".join((said, *silent)))
+    return Decision(task.decision.otherwise, "; ".join(silent) or "no rule of the task decided")
 
 
 def _outside(age_years: float | None, ages: tuple[float, float] | None) -> str | None:
