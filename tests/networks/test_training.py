@@ -80,6 +80,15 @@ def test_killed_training_ends_with_the_same_weights_bit_for_bit(films: Path, tmp
     assert np.array_equal(_weights(whole), _weights(resumed))
 
 
+def test_a_training_of_ten_steps_has_a_schedule(films: Path, tmp_path: Path) -> None:
+    # 60 films, 42 of them to train: 5 steps of 8 films an epoch
+    task = default_task()
+    recipe = _RECIPE.changed({"epochs": 2})
+    prepared = prepare(read_film_table(films, task), recipe, tmp_path)
+    assert prepared.proof.films["train"] // recipe.batch * recipe.epochs == 10
+    assert fit(prepared, task, recipe, tmp_path, _MACHINE).epochs == 2
+
+
 def test_folder_of_another_training_is_refused(films: Path, tmp_path: Path) -> None:
     _train(films, tmp_path)
     task = default_task()

@@ -18,6 +18,7 @@ from carina.tasks import Task
 __all__ = ["FilmClassifier"]
 
 _WARM_UP = 0.1
+_FEWEST_STEPS = 20
 
 
 class FilmClassifier(lightning.LightningModule):
@@ -69,7 +70,8 @@ class FilmClassifier(lightning.LightningModule):
         optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay
         )
-        steps = max(int(self.trainer.estimated_stepping_batches), 2)
+        # with fewer the warm-up would have no length, which the schedule divides by
+        steps = max(int(self.trainer.estimated_stepping_batches), _FEWEST_STEPS)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, self.recipe.learning_rate, total_steps=steps, pct_start=_WARM_UP
         )
