@@ -11,7 +11,7 @@ import pytest
 
 from carina.errors import InputError, TableError
 from carina.inference import find_films
-from carina.inference.sources import parse_age
+from carina.inference.sources import possible_ages
 
 
 def _touch(*paths: Path) -> None:
@@ -144,7 +144,7 @@ def test_bytes_that_are_no_table_are_one_sentence(tmp_path: Path, name: str) -> 
     ],
 )
 def test_an_age_is_used_where_it_says_something(age: str, group: str | None, expected: object) -> None:
-    assert parse_age(age, group) == expected
+    assert possible_ages(age, group) == expected
 
 
 def test_a_circle_of_links_leaves_the_films_beside_it(tmp_path: Path) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import math
 import os
-import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,8 +12,9 @@ from typing import Any
 
 from carina.errors import InputError, TableError
 from carina.inference.reading import Problem
+from carina.tasks.age_cells import parse_age, parse_age_group
 
-__all__ = ["HEATMAPS", "PREDICTIONS", "FilmSource", "find_films", "parse_age"]
+__all__ = ["HEATMAPS", "PREDICTIONS", "FilmSource", "find_films", "possible_ages"]
 
 HEATMAPS = "heatmaps"
 """Folder of the heatmaps, below the output folder."""
@@ -25,8 +24,6 @@ PREDICTIONS = "predictions.jsonl"
 _FILM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg", ".tif", ".tiff"})
 _TABLE_SUFFIXES = frozenset({".csv", ".parquet"})
 _TABLE_COLUMNS = ("path", "age", "age_group")
-_AGE_GROUP = re.compile(r"(\d{1,3})\s*-\s*(\d{1,3})")
-_OLDEST = 130.0
 _BATCH = 1024
 # A DICOM file: 128 bytes of preamble, then DICM (PS3.10 section 7.1).
 _PREAMBLE = 128
@@ -94,25 +91,16 @@ def find_films(inputs: Sequence[Path], *, leave_out: Path | None = None) -> Iter
             yield FilmSource(str(path))
 
 
-def parse_age(age: object, age_group: object = None) -> tuple[float, float] | None:
+def possible_ages(age: object, age_group: object = None) -> tuple[float, float] | None:
     """Ages a film may be of, from a table's cells; `None` where they say nothing usable.
 
     Examples
     --------
-    >>> parse_age("63"), parse_age("", "1-5"), parse_age("NaN", "adult")
+    >>> possible_ages("63"), possible_ages("", "1-5"), possible_ages("NaN", "adult")
     ((63.0, 63.0), (1.0, 5.0), None)
     """
-    try:
-        years = float(str(age).strip())
-    except ValueError:
-        years = math.nan
-    if math.isfinite(years) and 0 <= years <= _OLDEST:
-        return (years, years)
-    match = _AGE_GROUP.fullmatch(str(age_group).strip())
-    if match is None:
-        return None
-    low, high = float(match[1]), float(match[2])
-    return (low, high) if low <= high <= _OLDEST else None
+    years = parse_age(str(age))
+    return (years, years) if years is not None else parse_age_group(str(age_group))
 
 
 def _folder(top: Path, leave_out: Path | None) -> Iterator[FilmSource]:
@@ -187,7 +175,7 @@ def _table(path: Path) -> Iterator[FilmSource]:
     rows = _parquet_rows(path) if path.suffix.lower() == ".parquet" else _csv_rows(path)
     for number, (name, age, age_group) in enumerate(rows, start=1):
         if name:
-            yield FilmSource(str(path.parent / name), ages=parse_age(age, age_group))
+            yield FilmSource(str(path.parent / name), ages=possible_ages(age, age_group))
         else:
             message = f"row {number} of the table names no file in its column 'path'"
             yield FilmSource(f"{path}#{number}", problem=Problem("no_path", message))

@@ -110,7 +110,7 @@ class Augmentation(nn.Module):
     def _follow(self, lungs: Tensor, flipped: Tensor) -> Tensor:
         mirrored = lungs.flip(-1)
         swapped = torch.where(mirrored == _LEFT, _RIGHT, torch.where(mirrored == _RIGHT, _LEFT, mirrored))
-        lungs = torch.where(flipped.view(-1, 1, 1, 1), swapped, lungs)
+        lungs = torch.where(flipped.to(lungs.device).view(-1, 1, 1, 1), swapped, lungs)
         matrices = self.affine.transform_matrix[:, :2]
         moved: Tensor = warp_affine(lungs.float(), matrices, (lungs.shape[-2], lungs.shape[-1]), mode="nearest")
         return moved.round().long()

@@ -18,9 +18,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from carina.errors import TableError, TrainingError
-from carina.sampling.age_cells import OLDEST, parse_age, parse_age_group
 from carina.sampling.groups import UnionFind
 from carina.tasks import Task
+from carina.tasks.age_cells import OLDEST, parse_age, parse_age_group
 
 __all__ = [
     "SPLITS",
