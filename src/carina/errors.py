@@ -91,6 +91,22 @@ class OutputError(CarinaError):
     """An output that cannot be written."""
 
 
+class RecordsError(CarinaError):
+    """Extracts of hospital records, or their mapping, that cannot be read at all; single bad rows are listed instead."""
+
+
+class RemovalError(CarinaError):
+    """Identifiers that cannot be removed, a key that is missing or open to others, or an identifier found again."""
+
+
+class ArchiveError(CarinaError):
+    """A study folder, database or store that is missing, of the wrong kind, altered or out of date."""
+
+
+class CohortError(CarinaError):
+    """Rules of a cohort that cannot be applied, or records that cannot carry one."""
+
+
 class MissingExtraError(CarinaError):
     """A verb whose optional dependencies are not installed."""
 

@@ -1,0 +1,3 @@
+"""Films and records without identifiers, and the proof."""
+
+from __future__ import annotations
