@@ -22,7 +22,7 @@ from carina.imaging.rejections import rejection
 from carina.settings import Limits
 from carina.types import Array, FilmHeader
 
-__all__ = ["looks_like_dicom", "read_dicom"]
+__all__ = ["OpenedDicom", "looks_like_dicom", "open_dicom", "read_dicom", "stored_samples"]
 
 _IMPLICIT, _EXPLICIT, _DEFLATED, _BIG_ENDIAN = (
     "1.2.840.10008.1.2",
@@ -51,10 +51,25 @@ _ELEMENT_HEAD = 8
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
-    """A data set whose header is read and whose pixels are not."""
+class OpenedDicom:
+    """A data set whose header is read and whose pixels are not.
+
+    Attributes
+    ----------
+    data : bytes
+        The file, or what a deflated file inflates to.
+    start : int
+        Offset of the data set in `data`.
+    encoding : Encoding
+    layout : Layout
+    syntax : str
+        Transfer syntax UID; ``""`` where the file tells none and its pixel data are compressed.
+    header : pydicom.Dataset
+        The attributes a film is read by.
+    """
 
     data: bytes
+    start: int
     encoding: Encoding
     layout: Layout
     syntax: str
@@ -97,20 +112,52 @@ def read_dicom(data: bytes, limits: Limits) -> tuple[Array, FilmHeader]:
     ------
     FilmRejectedError
     """
-    opened = _open(data, limits)
-    geometry = _geometry(opened, limits)
-    if opened.syntax in _NATIVE:
-        bits = geometry.bits_stored
-        samples = native_samples(opened.data, opened.layout, geometry, little=opened.encoding.little)
-        photometric = geometry.photometric
-    else:
-        samples, bits, photometric = unpacked_samples(
-            opened.data, opened.layout, geometry, opened.syntax, limits, little=opened.encoding.little
-        )
+    opened = open_dicom(data, limits)
+    samples, bits, photometric = stored_samples(opened, limits)
     return _grey(samples, bits, photometric, opened), film_header(opened.header, bits)
 
 
-def _open(data: bytes, limits: Limits) -> _Opened:
+def stored_samples(opened: OpenedDicom, limits: Limits) -> tuple[NDArray[np.unsignedinteger], int, str]:
+    """Pixels as stored, decoded where they are compressed.
+
+    Parameters
+    ----------
+    opened : OpenedDicom
+    limits : Limits
+
+    Returns
+    -------
+    tuple of (ndarray of unsigned integers (H, W) or (H, W, 3), int, str)
+        Stored bits in the low bits of each sample, how many they are, and the photometric interpretation they have.
+
+    Raises
+    ------
+    FilmRejectedError
+    """
+    geometry = _geometry(opened, limits)
+    little = opened.encoding.little
+    if opened.syntax not in _NATIVE:
+        return unpacked_samples(opened.data, opened.layout, geometry, opened.syntax, limits, little=little)
+    samples = native_samples(opened.data, opened.layout, geometry, little=little)
+    return samples, geometry.bits_stored, geometry.photometric
+
+
+def open_dicom(data: bytes, limits: Limits) -> OpenedDicom:
+    """Find a film's header and pixel data under limits, without decoding the pixels.
+
+    Parameters
+    ----------
+    data : bytes
+    limits : Limits
+
+    Returns
+    -------
+    OpenedDicom
+
+    Raises
+    ------
+    FilmRejectedError
+    """
     meta = has_meta(data)
     syntax, start = (None, 0) if meta is None else read_meta(data, meta)
     if syntax == _DEFLATED:
@@ -134,7 +181,7 @@ def _open(data: bytes, limits: Limits) -> _Opened:
         raise rejection("damaged", "has a header that cannot be read; export it again") from error
     # without a transfer syntax only native pixel data have a length
     bare = _IMPLICIT if layout.pixels_length is not None else ""
-    return _Opened(data, encoding, layout, bare if syntax is None else syntax, header)
+    return OpenedDicom(data, start, encoding, layout, bare if syntax is None else syntax, header)
 
 
 def _inflate(deflated: bytes, limit: int) -> bytes:
@@ -153,7 +200,7 @@ def _inflate(deflated: bytes, limit: int) -> bytes:
     return inflated
 
 
-def _geometry(opened: _Opened, limits: Limits) -> Geometry:
+def _geometry(opened: OpenedDicom, limits: Limits) -> Geometry:
     """Sizes from the header, checked against the limits and each other before any pixel is touched."""
     header = opened.header
     rows, columns = _needed(header, "Rows"), _needed(header, "Columns")
@@ -211,7 +258,7 @@ def _check_photometric(photometric: str, samples: int) -> None:
         raise rejection("bad_header", f"says {samples} samples per pixel, which its photometric interpretation forbids")
 
 
-def _grey(samples: NDArray[np.unsignedinteger], bits: int, photometric: str, opened: _Opened) -> Array:
+def _grey(samples: NDArray[np.unsignedinteger], bits: int, photometric: str, opened: OpenedDicom) -> Array:
     if photometric == "PALETTE COLOR":
         return _palette_grey(samples, opened.header, little=opened.encoding.little)
     if photometric == "RGB":
