@@ -1,0 +1,179 @@
+"""Lung fields of a film, found by a network of their own (M22): no torch.
+
+The network's probabilities are cleaned on their own small grid (the largest piece of each lung, holes filled) and only
+then brought to the film's size, so that a large film costs little more than a small one.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from carina.errors import BundleError, InputError
+from carina.imaging.lung_checks import check_fields
+from carina.imaging.lung_fields import LEFT, RIGHT, LungFields, whole_piece
+from carina.imaging.standardise import Standardisation, standardise
+from carina.inference.bundle import load_bundle
+from carina.types import Array, Bytes, Film
+
+__all__ = ["LungFinder"]
+
+_INPUT, _OUTPUT = "film", "fields"
+_CHANNELS = 3
+_HALF = np.float32(0.5)
+_SMALLEST = 32
+_SHIPPED = "lungs"
+_LOG_FATAL = 4
+
+
+class _Session(Protocol):
+    def run(self, output_names: list[str], input_feed: dict[str, NDArray[Any]]) -> list[NDArray[Any]]: ...
+
+
+class LungFinder:
+    """Finds lung fields; make one with `LungFinder.load` and use it for many films (safe from several threads).
+
+    Parameters
+    ----------
+    session : object
+        ONNX Runtime session; input ``film`` (B, 1, S, S) in [0, 1], output ``fields`` (B, 3, s, s), the probabilities of
+        the patient's right field, left field, and of the part of both beside heart and mediastinum.
+    preprocessing : Standardisation
+    identity : dict of str to str
+        Name, version and first digits of the model's hash.
+    """
+
+    def __init__(
+        self, session: _Session, preprocessing: Standardisation, identity: dict[str, str] | None = None
+    ) -> None:
+        self._session = session
+        self.preprocessing = preprocessing
+        self.identity = identity or {}
+
+    @classmethod
+    def load(cls, path: Path | str | None = None, threads: int = 1) -> LungFinder:
+        """Load the lung network that ships with the package, or another one.
+
+        Parameters
+        ----------
+        path : Path, str or None
+            Bundle of task ``lungs``, folder or zip; without one, the packaged network.
+        threads : int
+            Threads of one forward pass, at least 1.
+
+        Returns
+        -------
+        LungFinder
+
+        Raises
+        ------
+        BundleError
+            If a file is missing or not the one that was hashed, the task is another, or the network has other inputs
+            and outputs.
+        """
+        home = Path(path) if path is not None else Path(str(files("carina"))) / "models" / _SHIPPED
+        bundle = load_bundle(home, task=_SHIPPED)
+        return cls(_open(bundle.model, threads), bundle.preprocessing, bundle.identity)
+
+    def find(self, film: Film | Array) -> LungFields:
+        """Find the lung fields of a film.
+
+        Parameters
+        ----------
+        film : Film or ndarray of float32, (H, W)
+            Upright, intensities in [0, 1], 0 black (what `carina.inference.gate` hands on).
+
+        Returns
+        -------
+        LungFields
+            At the film's size, with a sentence in `flags` for each reason not to believe it; a film of one grey or a
+            tiny one is flagged without asking the network.
+
+        Raises
+        ------
+        InputError
+            If `film` is an array without rows and columns of finite numbers.
+        """
+        pixels = film.pixels if isinstance(film, Film) else _checked(film)
+        nothing = np.zeros(pixels.shape, np.uint8)
+        if min(pixels.shape) < _SMALLEST:
+            found = f"{pixels.shape[1]} x {pixels.shape[0]}"
+            return LungFields(nothing, (f"a film must have {_SMALLEST} pixels a side for lung fields; found {found}",))
+        square = standardise(pixels, self.preprocessing)
+        if not square.any():
+            return LungFields(nothing, ("the film is of one grey; no lung field was found",))
+        return self._fields(self.probabilities(square), (pixels.shape[0], pixels.shape[1]))
+
+    def probabilities(self, square: Bytes) -> Array:
+        """Ask the network about one standardised film, uint8 (S, S); returns (3, s, s) in [0, 1]."""
+        batch = square[None, None].astype(np.float32) / np.float32(255.0)
+        return np.asarray(self._session.run([_OUTPUT], {_INPUT: batch})[0][0], np.float32)
+
+    def _fields(self, maps: Array, shape: tuple[int, int]) -> LungFields:
+        right, left, aerated = maps
+        dropped, sides = 0, []
+        for own, other in ((right, left), (left, right)):
+            found = np.asarray((own > _HALF) & (own >= other), np.uint8)
+            kept = whole_piece(found)
+            dropped += int(np.count_nonzero(found & (kept == 0)))
+            # Beyond the kept piece nothing may cross one half again; within it no hole may stay.
+            bounded = np.where(kept > 0, np.maximum(own, _HALF + 0.01), np.minimum(own, _HALF - 0.01))
+            sides.append(_enlarged(np.asarray(bounded, np.float32), shape) if kept.any() else None)
+        mask = _labels(sides, shape)
+        total = dropped + int(np.count_nonzero(np.maximum(right, left) > _HALF))
+        flags = check_fields(mask, dropped=dropped / total if total else 0.0)
+        medial = _enlarged(aerated, shape) < _HALF
+        return LungFields(mask, flags, np.asarray(medial & (mask > 0), np.bool_))
+
+
+def _labels(sides: list[Array | None], shape: tuple[int, int]) -> Bytes:
+    right, left = sides
+    mask = np.zeros(shape, np.uint8)
+    if right is not None:
+        mask[right > _HALF] = RIGHT
+    if left is not None:
+        inside = left > _HALF
+        mask[inside if right is None else inside & (left > right)] = LEFT
+    return mask
+
+
+def _enlarged(values: Array, shape: tuple[int, int]) -> Array:
+    return np.asarray(cv2.resize(values, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _checked(pixels: Any) -> Array:
+    values = np.asarray(pixels, np.float32)
+    if values.ndim != 2 or not values.size or not np.isfinite(values).all():  # noqa: PLR2004 - rows and columns
+        raise InputError(
+            f"a film must have rows and columns of finite numbers in [0, 1]; found an array of shape {values.shape}"
+        )
+    return values
+
+
+def _open(model: bytes, threads: int) -> _Session:
+    import onnxruntime  # noqa: PLC0415 - 90 ms, and only where lungs are looked for
+
+    onnxruntime.set_default_logger_severity(_LOG_FATAL)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.use_deterministic_compute = True
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session: Any = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions share no base but Exception
+        raise BundleError(f"model.onnx must be a network that ONNX Runtime loads; it says: {error}") from error
+    inputs, outputs = [v.name for v in session.get_inputs()], [v.name for v in session.get_outputs()]
+    if inputs != [_INPUT] or _OUTPUT not in outputs or session.get_outputs()[0].shape[1] != _CHANNELS:
+        raise BundleError(
+            f"a lung network must have the input {_INPUT!r} and the output {_OUTPUT!r} of {_CHANNELS} maps; "
+            f"found {inputs!r} and {outputs!r}"
+        )
+    opened: _Session = session
+    return opened
