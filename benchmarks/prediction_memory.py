@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=20_000)
     options, further = parser.parse_known_args()
     films = sorted(path.resolve() for path in options.films.rglob("*") if path.is_file())
-    arguments = ["--model", options.model, "--no-heatmap", *further]
+    arguments = ["--model", options.model, "--no-layers", *further]
     small = peak_mib(films, options.small, arguments)
     large = peak_mib(films, options.large, arguments)
     print(f"| films | peak, MiB |\n|---|---|\n| {options.small} | {small:.1f} |\n| {options.large} | {large:.1f} |")

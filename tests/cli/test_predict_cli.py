@@ -122,7 +122,7 @@ def test_help_names_every_option_and_an_example() -> None:
     done = _carina("predict", "--help")
     assert done.returncode == 0
     assert "Example: carina predict film.dcm folder/ --out predictions" in done.stdout
-    for option in ("--model", "--engine", "--workers", "--age", "--prevalence", "--no-heatmap", "--no-gate", "--json"):
+    for option in ("--model", "--engine", "--workers", "--age", "--prevalence", "--no-layers", "--no-gate", "--json"):
         assert option in done.stdout
 
 

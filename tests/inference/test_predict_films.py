@@ -189,14 +189,14 @@ def test_overwriting_throws_away_the_heatmaps_of_before_and_nothing_else(
     out = tmp_path / "out"
     predict_films([films], out, options)
     (out / "heatmaps" / "mine.png").write_bytes(b"")
-    predict_films([films], out, replace(options, heatmaps=False, overwrite=True))
+    predict_films([films], out, replace(options, layers=False, overwrite=True))
     assert [path.name for path in (out / "heatmaps").iterdir()] == ["mine.png"]
 
 
 def test_predictions_with_other_options_are_not_mixed(films: Path, tmp_path: Path, options: PredictOptions) -> None:
     predict_films([films], tmp_path / "out", options)
     with pytest.raises(OutputError, match="made with another heatmaps"):
-        predict_films([films], tmp_path / "out", replace(options, heatmaps=False))
+        predict_films([films], tmp_path / "out", replace(options, layers=False))
 
 
 def test_a_folder_in_use_is_refused(films: Path, tmp_path: Path, options: PredictOptions) -> None:
@@ -229,7 +229,7 @@ def _files_at_most(size: int) -> Iterator[None]:
 
 def test_a_full_disk_keeps_what_is_finished(films: Path, tmp_path: Path, options: PredictOptions) -> None:
     out, whole = tmp_path / "out", tmp_path / "whole"
-    options = replace(options, heatmaps=False)
+    options = replace(options, layers=False)
     predict_films([films], whole, options)
     with _files_at_most(3000), pytest.raises(OutputError, match="finished films are kept, make room and run the same"):
         predict_films([films], out, options)
@@ -262,7 +262,7 @@ def test_a_film_that_kills_its_process_is_found_and_the_rest_goes_on(
     films: Path, tmp_path: Path, options: PredictOptions
 ) -> None:
     sources = [FilmSource(str(films / f"{name}.png")) for name in "abdefg"]
-    workers = _Workers(load_bundle(options.model), replace(options, workers=2, heatmaps=False), tmp_path)
+    workers = _Workers(load_bundle(options.model), replace(options, workers=2, layers=False), tmp_path)
     submit = workers._submit
 
     def deadly(films: list[FilmSource]) -> object:

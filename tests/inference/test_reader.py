@@ -15,13 +15,13 @@ from carina.imaging import Standardisation, standardise
 from carina.inference import (
     Bundle,
     FilmSource,
-    HeatmapOptions,
+    LayerOptions,
     Reader,
     complete_prevalence,
     load_bundle,
     parse_prevalence,
 )
-from carina.inference.reader import HEATMAPS
+from carina.inference.sources import HEATMAPS
 from carina.types import Film, Quality
 
 _WEIGHTS = np.array([[-3.0, 2.0, 1.0, 0.5], [3.0, -1.0, 0.5, 0.0]])
@@ -92,7 +92,7 @@ def test_the_prediction_set_holds_the_classes_within_their_quantiles(bundle: Bun
 
 def test_the_raw_maps_of_all_classes_are_kept(bundle: Bundle, film: Path, tmp_path: Path) -> None:
     (tmp_path / HEATMAPS).mkdir()
-    reading = Reader(bundle, gate=None, heatmaps=HeatmapOptions(tmp_path, of="viral")).read(_source(film))
+    reading = Reader(bundle, gate=None, layers=LayerOptions(tmp_path, of="viral")).read(_source(film))
     blocks = _network_input(film).reshape(4, 8, 4, 8).mean(axis=(1, 3))
     maps = np.maximum(np.einsum("fhw,fk->khw", np.stack([blocks, 1.0 - blocks]), _WEIGHTS), 0.0)
     assert reading.heatmap_shows is not None
@@ -106,7 +106,7 @@ def test_the_raw_maps_of_all_classes_are_kept(bundle: Bundle, film: Path, tmp_pa
 
 def test_the_heatmap_has_the_size_of_the_film(bundle: Bundle, film: Path, tmp_path: Path) -> None:
     (tmp_path / HEATMAPS).mkdir()
-    reading = Reader(bundle, gate=None, heatmaps=HeatmapOptions(tmp_path)).read(_source(film))
+    reading = Reader(bundle, gate=None, layers=LayerOptions(tmp_path)).read(_source(film))
     assert reading.heatmap is not None
     with Image.open(tmp_path / reading.heatmap) as picture:
         assert (picture.mode, picture.size) == ("RGB", (48, 40))
@@ -114,8 +114,8 @@ def test_the_heatmap_has_the_size_of_the_film(bundle: Bundle, film: Path, tmp_pa
 
 def test_the_heatmap_is_drawn_on_the_corrected_film_and_says_so(bundle: Bundle, film: Path, tmp_path: Path) -> None:
     (tmp_path / HEATMAPS).mkdir()
-    options = HeatmapOptions(tmp_path, opacity=0.0)
-    reading = Reader(bundle, gate=_Gate(accepted=True), heatmaps=options).read(_source(film))
+    options = LayerOptions(tmp_path, opacity=0.0)
+    reading = Reader(bundle, gate=_Gate(accepted=True), layers=options).read(_source(film))
     assert reading.heatmap is not None
     assert reading.heatmap_shows is not None
     assert reading.heatmap_shows.drawn_on == "corrected_film"
@@ -124,7 +124,7 @@ def test_the_heatmap_is_drawn_on_the_corrected_film_and_says_so(bundle: Bundle, 
 
 
 def test_a_film_the_gate_refuses_has_a_reason_and_no_probabilities(bundle: Bundle, film: Path, tmp_path: Path) -> None:
-    reading = Reader(bundle, gate=_Gate(accepted=False), heatmaps=HeatmapOptions(tmp_path)).read(_source(film))
+    reading = Reader(bundle, gate=_Gate(accepted=False), layers=LayerOptions(tmp_path)).read(_source(film))
     assert (reading.decision, reading.reason, reading.outcome) == ("refused", "this is a photograph", "refused")
     assert reading.probabilities is None
     assert reading.heatmap is None
@@ -170,7 +170,7 @@ def test_a_contrast_decides_within_the_ages_that_trained_it(
 def test_the_heatmap_shows_the_class_decided_on(make_bundle: Callable[..., Path], film: Path, tmp_path: Path) -> None:
     (tmp_path / HEATMAPS).mkdir()
     bundle = load_bundle(make_bundle(tmp_path / "normal", bias=np.array([9.0, 0.0, 0.0, 0.0])))
-    reading = Reader(bundle, gate=None, heatmaps=HeatmapOptions(tmp_path)).read(_source(film))
+    reading = Reader(bundle, gate=None, layers=LayerOptions(tmp_path)).read(_source(film))
     assert reading.decision == "normal"
     assert reading.heatmap_shows is not None
     assert reading.heatmap_shows.of == "normal"
@@ -199,6 +199,14 @@ def test_a_prevalence_of_some_classes_leaves_the_rest_in_the_class_mix(bundle: B
 def test_a_prevalence_that_is_none_is_refused(bundle: Bundle, prevalence: dict[str, float]) -> None:
     with pytest.raises(SettingsError):
         complete_prevalence(bundle, prevalence)
+
+
+def test_a_class_that_the_calibration_never_saw_cannot_be_given_a_share(bundle: Bundle) -> None:
+    assert bundle.calibration is not None
+    mix = {**bundle.calibration.class_mix, "covid19": 0.0}
+    without = replace(bundle, calibration=bundle.calibration.model_copy(update={"class_mix": mix}))
+    with pytest.raises(SettingsError, match="the calibration films have no covid19"):
+        complete_prevalence(without, {"covid19": 0.1})
 
 
 def test_shares_of_all_classes_must_sum_to_one(bundle: Bundle) -> None:
@@ -252,10 +260,10 @@ def test_a_network_of_another_size_is_refused_before_any_film(make_bundle: Calla
 
 def test_a_heatmap_of_an_unknown_class_is_refused(bundle: Bundle, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="'oedema'"):
-        Reader(bundle, gate=None, heatmaps=HeatmapOptions(tmp_path, of="oedema"))
+        Reader(bundle, gate=None, layers=LayerOptions(tmp_path, of="oedema"))
 
 
 def test_a_heatmap_that_cannot_be_written_concerns_all_films(bundle: Bundle, film: Path, tmp_path: Path) -> None:
     # No folder heatmaps/ has been made.
     with pytest.raises(OutputError, match="finished films are kept"):
-        Reader(bundle, gate=None, heatmaps=HeatmapOptions(tmp_path / "none")).read(_source(film))
+        Reader(bundle, gate=None, layers=LayerOptions(tmp_path / "none")).read(_source(film))

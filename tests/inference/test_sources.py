@@ -50,7 +50,7 @@ def test_a_dangling_link_is_listed_and_a_pipe_is_not(tmp_path: Path) -> None:
 
 def test_heatmaps_are_not_taken_for_films(tmp_path: Path) -> None:
     _touch(tmp_path / "film.png", tmp_path / "out" / "heatmaps" / "film-1.png")
-    assert _names(tmp_path, leave_out=tmp_path / "out" / "heatmaps") == ["film.png"]
+    assert _names(tmp_path, leave_out=[tmp_path / "out" / "heatmaps"]) == ["film.png"]
 
 
 def test_heatmaps_of_an_earlier_run_are_not_taken_for_films(tmp_path: Path) -> None:

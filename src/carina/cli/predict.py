@@ -30,7 +30,7 @@ def predict(
     films: Annotated[
         list[Path], typer.Argument(help="Films, folders walked at any depth, or tables (.csv, .parquet) with `path`.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for predictions.jsonl, predictions.csv, run.json and heatmaps/.")],
+    out: Annotated[Path, typer.Option(help="Folder for predictions.jsonl, predictions.csv, run.json and layers.")],
     model: Annotated[
         str, typer.Option(help="A bundle's folder or zip, or a shipped one: pneumonia, pneumonia-seed.")
     ] = "pneumonia",
@@ -43,7 +43,8 @@ def predict(
         str | None,
         typer.Option(help="covid19=0.05,... or a TOML or JSON file: also give probabilities at this class mix."),
     ] = None,
-    heatmap: Annotated[bool, typer.Option(help="Draw heatmaps.")] = True,
+    layers: Annotated[bool, typer.Option(help="Draw heatmap, lung fields and opacity.")] = True,
+    lungs: Annotated[bool, typer.Option(help="Find the lung fields.")] = True,
     heatmap_class: Annotated[
         str | None, typer.Option(help="Class to show; else the one decided on, or the most probable.")
     ] = None,
@@ -52,7 +53,7 @@ def predict(
     overwrite: Annotated[bool, typer.Option(help="Throw away predictions already in the folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Judge films: calibrated probabilities, a decision and a heatmap for each.
+    """Judge films: calibrated probabilities, a decision, a heatmap and lung fields for each.
 
     A file that cannot be judged gets a line with its reason and never stops the rest. Run the same command again to go
     on after an interruption: finished films are kept. Exit status: 0 all films judged, 3 some refused, 2 wrong usage,
@@ -74,7 +75,8 @@ def predict(
         model=model,
         engine="openvino" if engine is EngineName.openvino else "onnxruntime",
         gate=gate,
-        heatmaps=heatmap,
+        lungs=lungs,
+        layers=layers,
         heatmap_class=heatmap_class,
         age=age,
         prevalence=parse_prevalence(prevalence) if prevalence is not None else None,

@@ -11,13 +11,17 @@ from typing import Literal
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from carina.imaging.framing import frame_film
+from carina.imaging.lung_fields import LungFields
 from carina.types import Array, Bytes
 
 __all__ = ["Standardisation", "standardise"]
 
 _FLAT = 1e-6
+_MIDDLE = 0.5
 
 
 class Standardisation(BaseModel):
@@ -27,8 +31,11 @@ class Standardisation(BaseModel):
     ----------
     size : int
         Side of the square input, pixels, 32 to 1024.
-    framing : {"whole"}
+    framing : {"whole", "lung_centred", "lung_masked"}
         ``"whole"``: the whole film, each axis scaled by its own factor, so that the aspect ratio is the same for all.
+        ``"lung_centred"``: the box of both lungs and a margin, scaled likewise (`carina.imaging.framing`).
+        ``"lung_masked"``: as before, and all outside the lung fields made one grey. Both take the whole film where no
+        plausible lungs were found.
     intensity : {"window", "equalise", "local"}
         ``"window"``: the 1st to the 99th percentile of the film spread over the scale. ``"equalise"``: histogram
         equalised. ``"local"``: deviation from the local mean in units of the local standard deviation (Gaussian
@@ -37,12 +44,17 @@ class Standardisation(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @property
+    def needs_lungs(self) -> bool:
+        """Whether the framing rests on lung fields."""
+        return self.framing != "whole"
+
     size: int = Field(192, ge=32, le=1024)
-    framing: Literal["whole"] = "whole"
+    framing: Literal["whole", "lung_centred", "lung_masked"] = "whole"
     intensity: Literal["window", "equalise", "local"] = "window"
 
 
-def standardise(pixels: Array, spec: Standardisation) -> Bytes:
+def standardise(pixels: Array, spec: Standardisation, fields: LungFields | None = None) -> Bytes:
     """Bring a film to the network's input.
 
     Parameters
@@ -50,6 +62,8 @@ def standardise(pixels: Array, spec: Standardisation) -> Bytes:
     pixels : ndarray of float32, (H, W)
         Intensities in [0, 1], 0 black.
     spec : Standardisation
+    fields : LungFields or None
+        Of this film, for the framings that rest on them; `None` or implausible ones frame the whole film.
 
     Returns
     -------
@@ -62,7 +76,13 @@ def standardise(pixels: Array, spec: Standardisation) -> Bytes:
     >>> standardise(ramp, Standardisation(size=32)).shape
     (32, 32)
     """
-    small = _resize(pixels, spec.size)
+    frame = frame_film((pixels.shape[0], pixels.shape[1]), spec.size, fields if spec.needs_lungs else None)
+    small = _resize(frame.crop(pixels), spec.size)
+    outside = None
+    if spec.framing == "lung_masked" and fields is not None and fields.plausible:
+        outside = _outside(frame.crop(fields.mask), spec.size)
+        # before the grey scale is spread: what lies outside must not say how
+        small = np.where(outside, small[~outside].mean(), small).astype(np.float32)
     if float(small.max() - small.min()) < _FLAT:
         return np.zeros((spec.size, spec.size), np.uint8)
     if spec.intensity == "window":
@@ -71,7 +91,16 @@ def standardise(pixels: Array, spec: Standardisation) -> Bytes:
         scaled = _equalise(small)
     else:
         scaled = _local(small)
+    if outside is not None:
+        scaled[outside] = _MIDDLE
     return np.asarray(np.rint(scaled * 255.0), dtype=np.uint8)
+
+
+def _outside(mask: Bytes, side: int) -> NDArray[np.bool_]:
+    """Pixels of the input that no lung field reaches, which are widened by a fiftieth of the side."""
+    inside = cv2.resize((mask > 0).astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST)
+    reach = 2 * max(1, side // 50) + 1
+    return np.asarray(cv2.dilate(inside, np.ones((reach, reach), np.uint8)) == 0)
 
 
 def _resize(pixels: Array, side: int) -> Array:

@@ -21,11 +21,13 @@ import cv2
 from carina import __version__
 from carina.errors import BundleError, InputError
 from carina.inference.bundle import Bundle, load_bundle
+from carina.inference.layers import LayerOptions
+from carina.inference.lungs import LungFinder
 from carina.inference.prevalence import complete_prevalence
-from carina.inference.reader import HeatmapOptions, Reader, film_id
+from carina.inference.reader import Reader, film_id
 from carina.inference.reading import Outcome, Problem, Reading
 from carina.inference.session import Engine
-from carina.inference.sources import HEATMAPS, FilmSource, find_films
+from carina.inference.sources import LAYERS, FilmSource, find_films
 from carina.inference.writer import PredictionWriter
 from carina.settings import Settings
 
@@ -49,7 +51,10 @@ class PredictOptions:
     engine : {"onnxruntime", "openvino"}
     gate : bool
         Whether the quality gate comes first.
-    heatmaps : bool
+    lungs : bool
+        Whether lung fields are looked for; a bundle whose framing rests on them looks for them in any case.
+    layers : bool
+        Whether heatmap, lungs and opacity are drawn.
     heatmap_class : str or None
         Class shown; `None` for the class decided on, or else the most probable one.
     age : float or None
@@ -66,7 +71,8 @@ class PredictOptions:
     model: str = "pneumonia"
     engine: Engine = "onnxruntime"
     gate: bool = True
-    heatmaps: bool = True
+    lungs: bool = True
+    layers: bool = True
     heatmap_class: str | None = None
     age: float | None = None
     prevalence: Mapping[str, float] | None = None
@@ -125,7 +131,7 @@ def count_films(inputs: Sequence[Path], out: Path) -> int:
 
 
 def make_reader(bundle: Bundle, options: PredictOptions, out: Path) -> Reader:
-    """Build the reader that the options describe; heatmaps go below `out`.
+    """Build the reader that the options describe; layers go below `out`.
 
     Raises
     ------
@@ -141,7 +147,8 @@ def make_reader(bundle: Bundle, options: PredictOptions, out: Path) -> Reader:
         from carina.inference.gate import QualityGate  # noqa: PLC0415 - only where it is used
 
         gate = QualityGate.load(threads=options.settings.predict.threads)
-    heatmaps = HeatmapOptions(out, of=options.heatmap_class, opacity=options.settings.predict.overlay_opacity)
+    chest = bundle.task.input == _GATED_INPUT
+    layers = LayerOptions(out, of=options.heatmap_class, opacity=options.settings.predict.overlay_opacity)
     return Reader(
         bundle,
         gate=gate,
@@ -149,7 +156,8 @@ def make_reader(bundle: Bundle, options: PredictOptions, out: Path) -> Reader:
         threads=options.settings.predict.threads,
         limits=options.settings.limits,
         prevalence=options.prevalence,
-        heatmaps=heatmaps if options.heatmaps else None,
+        lungs=LungFinder.load(threads=options.settings.predict.threads) if options.lungs and chest else None,
+        layers=layers if options.layers else None,
     )
 
 
@@ -264,7 +272,7 @@ def _sources(inputs: Sequence[Path], out: Path, age: float | None) -> Iterator[F
     """Films of all inputs, each file once."""
     # A single folder names no file twice; elsewhere an index of what was seen is the price.
     seen: set[int] | None = None if len(inputs) == 1 and inputs[0].is_dir() else set()
-    for source in find_films(inputs, leave_out=out / HEATMAPS):
+    for source in find_films(inputs, leave_out=[out / layer for layer in LAYERS]):
         if seen is not None:
             number = int(film_id(source.path), 16)
             if number in seen:
@@ -277,7 +285,7 @@ def _run_record(bundle: Bundle, options: PredictOptions) -> dict[str, Any]:
     calibration = bundle.calibration
     prevalence = None if options.prevalence is None else complete_prevalence(bundle, options.prevalence)
     predict = options.settings.predict
-    heatmaps = {"class": options.heatmap_class, "opacity": predict.overlay_opacity} if options.heatmaps else None
+    layers = {"class": options.heatmap_class, "opacity": predict.overlay_opacity} if options.layers else None
     return {
         "carina_version": __version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -290,7 +298,8 @@ def _run_record(bundle: Bundle, options: PredictOptions) -> dict[str, Any]:
             "version of carina": __version__,
             "engine": options.engine,
             "gate": options.gate,
-            "heatmaps": heatmaps,
+            "lungs": options.lungs,
+            "layers": layers,
             "age": options.age,
             "prevalence": prevalence,
             "limits": options.settings.limits.model_dump(),

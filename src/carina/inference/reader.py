@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,22 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carina.errors import BundleError, CarinaError, FilmRejectedError, OutputError, SettingsError
+from carina.imaging.framing import Frame, frame_film
+from carina.imaging.lung_fields import LungFields
 from carina.imaging.standardise import standardise
 from carina.inference.bundle import Bundle
 from carina.inference.calibration import calibrated_probabilities, prediction_set, prior_shift
-from carina.inference.heatmap import encode_png, normalise_map, overlay, upsample_map
+from carina.inference.layers import LayerOptions, draw_heatmap, draw_lungs
+from carina.inference.lungs import LungFinder
 from carina.inference.prevalence import complete_prevalence
-from carina.inference.reading import FilmRecord, HeatmapRecord, Problem, Reading
+from carina.inference.reading import FilmRecord, LungRecord, Problem, Reading
 from carina.inference.session import Engine, Outputs, Session, open_session
-from carina.inference.sources import HEATMAPS, FilmSource
+from carina.inference.sources import FilmSource
 from carina.settings import Limits
 from carina.tasks import Decision, Task, decide
-from carina.types import Array, Film, Quality
+from carina.types import Film, Quality
 
-__all__ = ["Gate", "HeatmapOptions", "Reader", "decide_between", "film_id"]
-
-_STEM = 48
-_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
+__all__ = ["Gate", "Judged", "Reader", "decide_between", "film_id"]
 
 
 class Gate(Protocol):
@@ -43,22 +41,28 @@ class Gate(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class HeatmapOptions:
-    """Where and how heatmaps are drawn.
+class Judged:
+    """A film and what was found on it.
 
     Attributes
     ----------
-    out : Path
-        Output folder; the files go to its `heatmaps`.
-    of : str or None
-        Class shown; `None` for the class decided on, or else the most probable one.
-    opacity : float
-        Strongest opacity over the film, in [0, 1].
+    reading : Reading
+        Without file and layers.
+    film : Film
+        As judged, after the gate's corrections.
+    outputs : Outputs or None
+        Of the network, a batch of one; `None` where the gate refused.
+    fields : LungFields or None
+        `None` where none were looked for, or the gate refused.
+    frame : Frame or None
+        What of the film the network saw; `None` where the gate refused.
     """
 
-    out: Path
-    of: str | None = None
-    opacity: float = 0.45
+    reading: Reading
+    film: Film
+    outputs: Outputs | None = None
+    fields: LungFields | None = None
+    frame: Frame | None = None
 
 
 class Reader:
@@ -76,8 +80,10 @@ class Reader:
         What a file may cost.
     prevalence : mapping of class to float, or None
         Shares of the classes to correct the probabilities for (M4); see `complete_prevalence`.
-    heatmaps : HeatmapOptions or None
-        `None` draws none.
+    lungs : LungFinder or None
+        Finds the lung fields; `None` loads the shipped one where the bundle's framing rests on lungs, else finds none.
+    layers : LayerOptions or None
+        Where the layers over the film are written; `None` writes none.
 
     Raises
     ------
@@ -96,16 +102,20 @@ class Reader:
         threads: int = 1,
         limits: Limits | None = None,
         prevalence: Mapping[str, float] | None = None,
-        heatmaps: HeatmapOptions | None = None,
+        lungs: LungFinder | None = None,
+        layers: LayerOptions | None = None,
     ) -> None:
-        if heatmaps is not None and heatmaps.of is not None and heatmaps.of not in bundle.task.classes:
+        if layers is not None and layers.of is not None and layers.of not in bundle.task.classes:
             raise SettingsError(
-                f"heatmaps show a class of the task, one of {', '.join(bundle.task.classes)}; found {heatmaps.of!r}"
+                f"heatmaps show a class of the task, one of {', '.join(bundle.task.classes)}; found {layers.of!r}"
             )
         self.bundle = bundle
         self.gate = gate
         self.limits = limits or Limits()
-        self.heatmaps = heatmaps
+        self.layers = layers
+        if lungs is None and bundle.preprocessing.needs_lungs:
+            lungs = LungFinder.load(threads=threads)
+        self.lungs = lungs
         self.prevalence = None if prevalence is None else complete_prevalence(bundle, prevalence)
         self._session: Session = open_session(bundle.model, engine, threads)
         calibration = bundle.calibration
@@ -126,7 +136,7 @@ class Reader:
         Raises
         ------
         OutputError
-            If a heatmap cannot be written; that concerns all films, not this one.
+            If a layer cannot be written; that concerns all films, not this one.
         """
         started = time.perf_counter()
         reading = Reading(file=source.path, id=film_id(source.path), model=self.bundle.identity)
@@ -146,7 +156,7 @@ class Reader:
             reading = _failed(reading, "internal", message, source)
         return replace(reading, seconds=time.perf_counter() - started)
 
-    def judge(self, film: Film, ages: tuple[float, float] | None = None) -> tuple[Reading, Film, Outputs | None]:
+    def judge(self, film: Film, ages: tuple[float, float] | None = None) -> Judged:
         """Judge one film that is already read.
 
         Parameters
@@ -157,12 +167,7 @@ class Reader:
 
         Returns
         -------
-        reading : Reading
-            Without file and heatmap.
-        film : Film
-            As judged, after the gate's corrections.
-        outputs : Outputs or None
-            Of the network, a batch of one; `None` where the gate refused.
+        Judged
 
         Raises
         ------
@@ -178,11 +183,16 @@ class Reader:
         record = FilmRecord(sha256=film.sha256, rows=rows, columns=columns)
         reading = Reading("", "", self.bundle.identity, film=record, quality=quality, age_years=ages)
         if quality is not None and not quality.accepted:
-            return replace(reading, decision="refused", reason="; ".join(quality.reasons)), film, None
-        outputs = self._session.run(standardise(film.pixels, self.bundle.preprocessing)[None])
+            return Judged(replace(reading, decision="refused", reason="; ".join(quality.reasons)), film)
+        spec = self.bundle.preprocessing
+        fields = None if self.lungs is None else self.lungs.find(film)
+        frame = frame_film((rows, columns), spec.size, fields if spec.needs_lungs else None)
+        outputs = self._session.run(standardise(film.pixels, spec, fields)[None])
         if not (np.isfinite(outputs.logits).all() and np.isfinite(outputs.class_maps).all()):
             raise FilmRejectedError("not_finite", "the network must give finite values; for this film it gave NaN")
-        return self._concluded(reading, outputs, ages), film, outputs
+        if fields is not None:
+            reading = replace(reading, lungs_found=LungRecord.of(fields))
+        return Judged(self._concluded(reading, outputs, ages), film, outputs, fields, frame)
 
     def _read(self, source: FilmSource, reading: Reading) -> Reading:
         from carina.imaging import read_film  # noqa: PLC0415 - brings pydicom, which a bundle alone does not need
@@ -192,12 +202,19 @@ class Reader:
         path = Path(source.path)
         # Before the file is read: one that changes meanwhile is then judged again by the next run.
         stamp = _stamp(path)
-        judged, film, outputs = self.judge(read_film(path, self.limits), source.ages)
-        record = replace(judged.film, bytes=stamp.bytes, modified_ns=stamp.modified_ns)
-        reading = replace(judged, file=reading.file, id=reading.id, film=record)
-        if outputs is None or self.heatmaps is None:
+        judged = self.judge(read_film(path, self.limits), source.ages)
+        record = replace(judged.reading.film, bytes=stamp.bytes, modified_ns=stamp.modified_ns)
+        reading = replace(judged.reading, file=reading.file, id=reading.id, film=record)
+        return reading if self.layers is None else self._draw(reading, judged, self.layers)
+
+    def _draw(self, reading: Reading, judged: Judged, options: LayerOptions) -> Reading:
+        if judged.outputs is None or judged.frame is None:
             return reading
-        return self._draw(reading, film, outputs.class_maps[0], self.heatmaps)
+        maps, classes = judged.outputs.class_maps[0], self.bundle.task.classes
+        reading = draw_heatmap(reading, judged.film, judged.frame, maps, classes=classes, options=options)
+        if judged.fields is not None:
+            reading = draw_lungs(reading, judged.fields, options)
+        return reading
 
     def _concluded(self, reading: Reading, outputs: Outputs, ages: tuple[float, float] | None) -> Reading:
         bundle = self.bundle
@@ -225,27 +242,6 @@ class Reader:
         return replace(
             reading, probabilities_at_prevalence=_named(task, moved), contrasts_at_prevalence=_contrasts(task, moved)
         )
-
-    def _draw(self, reading: Reading, film: Film, maps: Array, options: HeatmapOptions) -> Reading:
-        classes = self.bundle.task.classes
-        probabilities = reading.probabilities or {}
-        shown = options.of or (
-            reading.decision if reading.decision in classes else max(classes, key=lambda name: probabilities[name])
-        )
-        raw = maps[classes.index(shown)]
-        heat = upsample_map(normalise_map(raw), (film.pixels.shape[0], film.pixels.shape[1]))
-        stem = _UNSAFE.sub("-", os.path.splitext(os.path.basename(reading.file))[0])[:_STEM]  # noqa: PTH119, PTH122 - a str
-        name = f"{HEATMAPS}/{stem}-{reading.id[:8]}"
-        picture = encode_png(overlay(film.pixels, heat, options.opacity))
-        _save(options.out / f"{name}.png", options.out / f"{name}.npz", picture, maps, classes)
-        corrected = reading.quality is not None and bool(reading.quality.corrected)
-        record = HeatmapRecord(
-            of=shown,
-            maps=f"{name}.npz",
-            maximum=float(raw.max()),
-            drawn_on="corrected_film" if corrected else "film",
-        )
-        return replace(reading, heatmap=f"{name}.png", heatmap_shows=record)
 
 
 def decide_between(
@@ -323,18 +319,3 @@ def _named(task: Task, probabilities: NDArray[np.float64]) -> dict[str, float]:
 
 def _contrasts(task: Task, probabilities: NDArray[np.float64]) -> dict[str, float]:
     return {name: float(task.contrast_probability(name, probabilities)) for name in task.contrasts}
-
-
-def _save(picture_path: Path, maps_path: Path, picture: bytes, maps: Array, classes: tuple[str, ...]) -> None:
-    try:
-        picture_path.write_bytes(picture)
-        np.savez(maps_path, class_maps=maps, maxima=maps.max(axis=(1, 2)), classes=np.array(classes))
-    except OSError as error:
-        # Half a picture must not be mistaken for one.
-        for path in (picture_path, maps_path):
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
-        raise OutputError(
-            f"the heatmap {str(picture_path)!r} cannot be written: {error.strerror}; finished films are kept, "
-            "make room and run the same command again"
-        ) from error

@@ -8,10 +8,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
+from carina.imaging.lung_fields import ZONES, LungFields
 from carina.tasks import Task
 from carina.types import Quality
 
-__all__ = ["FilmRecord", "HeatmapRecord", "Outcome", "Problem", "Reading", "columns", "flatten", "outcome_of"]
+__all__ = [
+    "FilmRecord",
+    "HeatmapRecord",
+    "LungRecord",
+    "Outcome",
+    "Problem",
+    "Reading",
+    "columns",
+    "flatten",
+    "outcome_of",
+]
 
 Outcome: TypeAlias = Literal["judged", "refused", "unread"]
 """With probabilities; refused by the gate; no film, or not readable."""
@@ -77,6 +88,35 @@ class HeatmapRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class LungRecord:
+    """Lung fields in numbers.
+
+    Attributes
+    ----------
+    plausible : bool
+        Whether they may be used; else `flags` say why not, and nothing is framed or measured by them.
+    flags : tuple of str
+        One sentence each.
+    right, left : float
+        Area of the field as a share of the film, in [0, 1].
+    box : tuple of int or None
+        x, y, width, height of both lungs, pixels of the film.
+    """
+
+    plausible: bool
+    flags: tuple[str, ...]
+    right: float
+    left: float
+    box: tuple[int, int, int, int] | None
+
+    @classmethod
+    def of(cls, fields: LungFields) -> LungRecord:
+        """Measure lung fields."""
+        right, left = (float((fields.mask == side).mean()) for side in (1, 2))
+        return cls(plausible=fields.plausible, flags=fields.flags, right=right, left=left, box=fields.box)
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """One film's line in ``predictions.jsonl``.
 
@@ -105,9 +145,16 @@ class Reading:
         Youngest and oldest age the film may be of, as used for the decision.
     quality : Quality or None
     lungs : str or None
-        Mask file at the film's size, once lung fields are found.
-    boxes : tuple
-        Found boxes, once there are any.
+        Indexed PNG at the film's size, relative to the output folder: 0 outside, 1 right lung, 2 left lung.
+    lungs_found : LungRecord or None
+        `None` where lung fields were not looked for.
+    boxes : tuple of dict
+        Opacities found (M21): `x`, `y`, `width`, `height` in pixels of the film, `score`, and `zone`, the lung zone
+        that holds most of it; best first.
+    opacity : str or None
+        8-bit grey PNG of the opacity map at the film's size (M22).
+    opaque_share : dict of str to float, or None
+        Share of each lung zone that the opacity map calls opaque, in [0, 1]; `None` without plausible lungs.
     heatmap : str or None
         Picture file at the film's size, relative to the output folder.
     heatmap_shows : HeatmapRecord or None
@@ -130,7 +177,10 @@ class Reading:
     age_years: tuple[float, float] | None = None
     quality: Quality | None = None
     lungs: str | None = None
-    boxes: tuple[dict[str, float], ...] = ()
+    lungs_found: LungRecord | None = None
+    boxes: tuple[dict[str, Any], ...] = ()
+    opacity: str | None = None
+    opaque_share: dict[str, float] | None = None
     heatmap: str | None = None
     heatmap_shows: HeatmapRecord | None = None
     error: Problem | None = None
@@ -179,6 +229,8 @@ def columns(task: Task) -> dict[str, tuple[str, ...]]:
         "contrasts": tuple(task.contrasts),
         "contrasts_at_prevalence": tuple(task.contrasts),
         "quality": ("accepted", "corrected", "reasons", "scores"),
+        "lungs_found": tuple(one.name for one in fields(LungRecord)),
+        "opaque_share": ZONES,
         "heatmap_shows": tuple(one.name for one in fields(HeatmapRecord)),
         "error": ("code", "message"),
     }

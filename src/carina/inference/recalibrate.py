@@ -191,19 +191,19 @@ def next_version(version: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class _Scored:
     logits: Array | str
     hashes: tuple[str, ...]
 
 
-def _judge(reader: Reader, path: Path) -> _Judged:
+def _judge(reader: Reader, path: Path) -> _Scored:
     """Logits of a film, or why the gate refused it, and its hashes as stored and as corrected."""
     film = read_film(path, reader.limits)
-    reading, judged, outputs = reader.judge(film)
-    hashes = tuple({_hash(film), _hash(judged)})
-    if outputs is None:
-        return _Judged(reading.reason or "the quality gate refused it", hashes)
-    return _Judged(outputs.logits[0], hashes)
+    judged = reader.judge(film)
+    hashes = tuple({_hash(film), _hash(judged.film)})
+    if judged.outputs is None:
+        return _Scored(judged.reading.reason or "the quality gate refused it", hashes)
+    return _Scored(judged.outputs.logits[0], hashes)
 
 
 def _hash(film: Film) -> str:

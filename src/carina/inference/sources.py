@@ -14,9 +14,11 @@ from carina.errors import InputError, TableError
 from carina.inference.reading import Problem
 from carina.tasks.age_cells import parse_age, parse_age_group
 
-__all__ = ["HEATMAPS", "PREDICTIONS", "FilmSource", "find_films", "possible_ages"]
+__all__ = ["HEATMAPS", "LAYERS", "LUNGS", "OPACITY", "PREDICTIONS", "FilmSource", "find_films", "possible_ages"]
 
-HEATMAPS = "heatmaps"
+HEATMAPS, LUNGS, OPACITY = "heatmaps", "lungs", "opacity"
+LAYERS = (HEATMAPS, LUNGS, OPACITY)
+"""Folders beside predictions that hold pictures, which are not films."""
 """Folder of the heatmaps, below the output folder."""
 PREDICTIONS = "predictions.jsonl"
 """File of the predictions, in the output folder."""
@@ -49,7 +51,7 @@ class FilmSource:
     problem: Problem | None = None
 
 
-def find_films(inputs: Sequence[Path], *, leave_out: Path | None = None) -> Iterator[FilmSource]:
+def find_films(inputs: Sequence[Path], *, leave_out: Sequence[Path] = ()) -> Iterator[FilmSource]:
     """Walk files, folders and tables, in the order given.
 
     A file named is always tried. In a folder, at any depth, a file is a film if its suffix says so or it carries the
@@ -61,8 +63,8 @@ def find_films(inputs: Sequence[Path], *, leave_out: Path | None = None) -> Iter
     Parameters
     ----------
     inputs : sequence of Path
-    leave_out : Path or None
-        Folder never walked into: where the heatmaps go.
+    leave_out : sequence of Path
+        Folders never walked into: where the layers go.
 
     Yields
     ------
@@ -103,10 +105,8 @@ def possible_ages(age: object, age_group: object = None) -> tuple[float, float] 
     return (years, years) if years is not None else parse_age_group(str(age_group))
 
 
-def _folder(top: Path, leave_out: Path | None) -> Iterator[FilmSource]:
-    walked = set()
-    if leave_out is not None and leave_out.is_dir():
-        walked.add(_identity(str(leave_out)))
+def _folder(top: Path, leave_out: Sequence[Path]) -> Iterator[FilmSource]:
+    walked = {_identity(str(folder)) for folder in leave_out if folder.is_dir()}
     waiting = [str(top)]
     while waiting:
         folder = waiting.pop()
@@ -136,8 +136,8 @@ def _list(folder: str) -> tuple[list[str], list[str]]:
                 folders.append(entry.name)
             elif _is_film(entry):
                 films.append(entry.name)
-    # Beside predictions the pictures are heatmaps of an earlier run, not films.
-    return sorted(films), sorted(name for name in folders if not (results and name == HEATMAPS))
+    # Beside predictions the pictures are layers of an earlier run, not films.
+    return sorted(films), sorted(name for name in folders if not (results and name in LAYERS))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

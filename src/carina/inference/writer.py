@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Self
 from carina.errors import OutputError
 from carina.inference.reader import film_id
 from carina.inference.reading import Outcome, Reading, columns, flatten, outcome_of
-from carina.inference.sources import HEATMAPS, PREDICTIONS
+from carina.inference.sources import LAYERS, PREDICTIONS
 from carina.tasks import Task
 
 __all__ = ["PredictionWriter"]
@@ -141,7 +141,8 @@ class PredictionWriter:
             self.folder.mkdir(parents=True, mode=0o700)
         self._lock = _locked(self.folder)
         self._refuse_other_run()
-        (self.folder / HEATMAPS).mkdir(exist_ok=True)
+        for layer in LAYERS:
+            (self.folder / layer).mkdir(exist_ok=True)
         if self._overwrite:
             self._throw_away()
         run = json.dumps(self._run, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
@@ -155,10 +156,11 @@ class PredictionWriter:
     def _throw_away(self) -> None:
         for line in _parsed(self.folder / PREDICTIONS):
             shows = line.get("heatmap_shows")
-            for name in (line.get("heatmap"), shows.get("maps") if isinstance(shows, dict) else None):
-                if isinstance(name, str):
-                    # The last part alone: a line edited to name another folder must not delete there.
-                    (self.folder / HEATMAPS / Path(name).name).unlink(missing_ok=True)
+            maps = shows.get("maps") if isinstance(shows, dict) else None
+            for name in (line.get("heatmap"), maps, line.get("lungs"), line.get("opacity")):
+                # The last two parts alone: a line edited to name another folder must not delete there.
+                if isinstance(name, str) and (layer := Path(name).parent.name) in LAYERS:
+                    (self.folder / layer / Path(name).name).unlink(missing_ok=True)
         (self.folder / PREDICTIONS).unlink(missing_ok=True)
 
     def _carry_over(self) -> None:

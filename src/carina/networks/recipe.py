@@ -30,6 +30,7 @@ class Recipe(BaseModel):
     pooling: Literal["max", "average"] = Field("max", description="seed_cnn: kind of pooling (M20)")
     size: int = Field(160, ge=32, le=1024, description="side of the network's input, pixels")
     intensity: Literal["window", "equalise", "local"] = Field("window", description="grey-scale standardisation")
+    framing: Literal["whole", "lung_centred", "lung_masked"] = Field("whole", description="part of the film shown")
     epochs: int = Field(16, ge=1, le=1000, description="most passes over the training films")
     patience: int = Field(5, ge=1, le=1000, description="epochs without a better tune loss before stopping")
     batch: int = Field(32, ge=2, le=4096, description="films a step")
@@ -66,7 +67,7 @@ class Recipe(BaseModel):
 
     def standardisation(self) -> Standardisation:
         """How films become the network's input."""
-        return Standardisation(size=self.size, intensity=self.intensity)
+        return Standardisation(size=self.size, framing=self.framing, intensity=self.intensity)
 
 
 def load_recipe(name_or_path: str) -> Recipe:

@@ -20,7 +20,7 @@ import jinja2
 from markupsafe import Markup
 
 from carina.errors import OutputError
-from carina.report.pictures import film_picture, heat_layers, heatmap_picture
+from carina.report.pictures import film_picture, heat_layers, heatmap_picture, lung_layer, opacity_layer
 from carina.report.readings import FilmReading, Readings, read_readings
 
 __all__ = ["PageOptions", "write_page"]
@@ -207,6 +207,10 @@ def _card(reading: FilmReading, number: int, folder: Path, side: int) -> dict[st
             {"word": words(name), "picture": picture, "shown": shows is not None and name == shows.of}
             for name, picture in layers.items()
         ],
+        "overlays": _overlays(reading, folder) if film is not None else [],
+        "boxes": _boxes(reading) if film is not None else None,
+        "lung_flags": reading.lungs_found.flags if reading.lungs_found is not None else (),
+        "opaque": [{"word": words(zone), "percent": _percent(share)} for zone, share in reading.opaque_share.items()],
         "heatmap_of": None if shows is None else words(shows.of),
         "heatmap_blank": shows is not None and shows.maximum == 0,
         "at_prevalence": [
@@ -231,6 +235,28 @@ def _card(reading: FilmReading, number: int, folder: Path, side: int) -> dict[st
         ],
         "corrected": [_CORRECTIONS.get(name, name.replace("_", " ")) for name in quality.corrected] if quality else [],
         "seconds": reading.seconds,
+    }
+
+
+def _overlays(reading: FilmReading, folder: Path) -> list[dict[str, str]]:
+    """Layers of the film that can be switched on and off, beside the heatmap."""
+    found = {"Lungs": lung_layer(reading, folder), "Opacity": opacity_layer(reading, folder)}
+    return [{"word": name, "picture": picture} for name, picture in found.items() if picture is not None]
+
+
+def _boxes(reading: FilmReading) -> dict[str, Any] | None:
+    """Boxes as shapes on a canvas of the film's size."""
+    size = reading.film
+    if not reading.boxes or size is None or size.rows is None or size.columns is None:
+        return None
+    return {
+        "columns": size.columns,
+        "rows": size.rows,
+        "line": max(size.rows, size.columns) / 150,
+        "shapes": [
+            {**box.model_dump(), "word": words(box.zone) if box.zone else "outside the lung fields"}
+            for box in reading.boxes
+        ],
     }
 
 

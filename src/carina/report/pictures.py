@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carina.errors import CarinaError
-from carina.inference.heatmap import normalise_map, upsample_map
+from carina.imaging.framing import Frame
+from carina.imaging.lung_fields import decode_mask
+from carina.inference.heatmap import normalise_map
 from carina.report.readings import FilmReading
 from carina.types import Array
 
-__all__ = ["film_picture", "heat_layers", "heatmap_picture"]
+__all__ = ["film_picture", "heat_layers", "heatmap_picture", "lung_layer", "opacity_layer"]
 
 _MOST_BYTES = 64 * 1024 * 1024  # a heatmap picture larger than this is not one of ours
 _MOST_MAP_BYTES = 8 * 1024 * 1024  # unpacked; real maps take some 10 kB, and a packed file may unpack to anything
@@ -24,6 +26,11 @@ _LARGEST_MAP = 512
 _QUALITY = 84
 _LAYER_SIDE = 112  # pixels; a class map has far fewer, and the browser smooths between them
 _STRONGEST = 0.6
+_OUTLINE_SIDE = 448  # pixels
+_OPACITY_SIDE = 160  # pixels
+# blue, green, red, opaque
+_LUNG_COLOURS = {1: (255, 200, 90, 255), 2: (90, 220, 255, 255)}
+_OPACITY_COLOUR = (80, 90, 255)
 _TURNS = {"rotated_90_clockwise": 3, "rotated_180": 2, "rotated_90_counterclockwise": 1}
 
 
@@ -78,17 +85,67 @@ def heat_layers(reading: FilmReading, folder: Path) -> dict[str, str]:
     found = None if content is None else _maps(content)
     if found is None:
         return {}
-    classes, maps = found
+    classes, maps, region = found
     rows, columns = maps.shape[1:]
     if reading.film is not None and reading.film.rows and reading.film.columns:
         rows, columns = reading.film.rows, reading.film.columns
+    frame = _small_frame(region, rows, columns)
+    return {name: _layer(frame.lay_out(normalise_map(one))) for name, one in zip(classes, maps, strict=True)}
+
+
+def lung_layer(reading: FilmReading, folder: Path) -> str | None:
+    """Outlines of the lung fields as a data URI, the right in blue, the left in yellow; `None` where there are none."""
+    mask = _grey(reading.lungs, folder, indexed=True)
+    if mask is None:
+        return None
+    scale = _OUTLINE_SIDE / max(mask.shape)
+    size = (max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale)))
+    small = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
+    picture = np.zeros((*small.shape, 4), np.uint8)
+    for side, colour in _LUNG_COLOURS.items():
+        outline = cv2.findContours((small == side).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
+        cv2.drawContours(picture, outline, -1, colour, 2, cv2.LINE_AA)
+    return _png_uri(picture)
+
+
+def opacity_layer(reading: FilmReading, folder: Path) -> str | None:
+    """Opacity map as a data URI, in one colour, as strong as the opacity; `None` where there is none."""
+    opacity = _grey(reading.opacity, folder, indexed=False)
+    if opacity is None:
+        return None
+    scale = _OPACITY_SIDE / max(opacity.shape)
+    size = (max(1, round(opacity.shape[1] * scale)), max(1, round(opacity.shape[0] * scale)))
+    small = cv2.resize(opacity, size, interpolation=cv2.INTER_AREA)
+    colour = np.broadcast_to(np.array(_OPACITY_COLOUR, np.uint8), (*small.shape, 3))
+    return _png_uri(np.dstack([colour, np.asarray(np.rint(small * _STRONGEST), np.uint8)]))
+
+
+def _grey(name: str | None, folder: Path, *, indexed: bool) -> NDArray[np.uint8] | None:
+    """Read a picture of one channel, (H, W): palette indices or grey; `None` if it is not one, or not in the folder."""
+    content = None if name is None else _inside(folder, name, _MOST_BYTES)
+    if content is None:
+        return None
+    try:
+        if indexed:
+            return decode_mask(content).mask
+        picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+    except (cv2.error, CarinaError):
+        return None
+    return None if picture is None else np.asarray(picture, np.uint8)
+
+
+def _small_frame(region: NDArray[np.int64] | None, rows: int, columns: int) -> Frame:
+    """Frame of a picture `_LAYER_SIDE` pixels long, for what the network saw of the film."""
+    left, top, width, height = (0, 0, columns, rows) if region is None else (int(value) for value in region)
     scale = _LAYER_SIDE / max(rows, columns)
-    shape = (max(1, round(rows * scale)), max(1, round(columns * scale)))
-    return {name: _layer(upsample_map(normalise_map(one), shape)) for name, one in zip(classes, maps, strict=True)}
+    high, wide = max(1, round(rows * scale)), max(1, round(columns * scale))
+    x, y = min(round(left * scale), wide - 1), min(round(top * scale), high - 1)
+    right, bottom = min(round((left + width) * scale), wide), min(round((top + height) * scale), high)
+    return Frame(x, y, max(1, right - x), max(1, bottom - y), rows=high, columns=wide, size=_LAYER_SIDE)
 
 
-def _maps(content: bytes) -> tuple[list[str], NDArray[np.float32]] | None:
-    """Classes (K,) and raw maps (K, h, w) out of the file that `carina predict` wrote; `None` if it is not one."""
+def _maps(content: bytes) -> tuple[list[str], NDArray[np.float32], NDArray[np.int64] | None] | None:
+    """Classes (K,), raw maps (K, h, w) and the region they span, out of the file that `carina predict` wrote."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
             if sum(part.file_size for part in packed.infolist()) > _MOST_MAP_BYTES:
@@ -96,10 +153,12 @@ def _maps(content: bytes) -> tuple[list[str], NDArray[np.float32]] | None:
         # Without pickles nothing in the file can run.
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             classes, maps = [str(name) for name in stored["classes"]], np.asarray(stored["class_maps"], np.float32)
+            region = np.asarray(stored["region"], np.int64) if "region" in stored else None
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None
     fits = maps.ndim == 3 and len(maps) == len(classes) and min(maps.shape) > 0 and max(maps.shape) <= _LARGEST_MAP  # noqa: PLR2004 - class, row, column
-    return (classes, maps) if fits and bool(np.isfinite(maps).all()) else None
+    fits = fits and (region is None or (region.shape == (4,) and bool((region >= (0, 0, 1, 1)).all())))
+    return (classes, maps, region) if fits and bool(np.isfinite(maps).all()) else None
 
 
 def _layer(heat: Array) -> str:
@@ -107,7 +166,10 @@ def _layer(heat: Array) -> str:
     index = np.asarray(np.rint(np.clip(heat, 0, 1) * 255), np.uint8)
     colour = cv2.applyColorMap(index, cv2.COLORMAP_PLASMA)
     alpha = np.asarray(np.rint(index * _STRONGEST), np.uint8)
-    picture = np.dstack([colour, alpha])
+    return _png_uri(np.dstack([colour, alpha]))
+
+
+def _png_uri(picture: NDArray[np.uint8]) -> str:
     content = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1]
     return f"data:image/png;base64,{base64.b64encode(content.tobytes()).decode()}"
 

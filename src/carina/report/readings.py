@@ -13,7 +13,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from carina.errors import TableError
 
-__all__ = ["FilmError", "FilmQuality", "FilmReading", "FilmSize", "HeatmapShown", "Readings", "read_readings"]
+__all__ = [
+    "FilmError",
+    "FilmQuality",
+    "FilmReading",
+    "FilmSize",
+    "FoundBox",
+    "HeatmapShown",
+    "LungsFound",
+    "Readings",
+    "read_readings",
+]
 
 _NAME = "predictions.jsonl"
 _LONGEST_LINE = 4 * 1024 * 1024  # bytes; a longer line is not one film's and would only fill the memory
@@ -64,6 +74,24 @@ class HeatmapShown(_Line):
     maximum: float | None = None
 
 
+class LungsFound(_Line):
+    """Whether the lung fields may be used, and the sentences that speak against them."""
+
+    plausible: bool = True
+    flags: Annotated[tuple[str, ...], BeforeValidator(_list_if_none)] = ()
+
+
+class FoundBox(_Line):
+    """An opacity found: pixels of the film, score in [0, 1], the lung zone that holds most of it."""
+
+    x: float = Field(allow_inf_nan=False)
+    y: float = Field(allow_inf_nan=False)
+    width: float = Field(gt=0, allow_inf_nan=False)
+    height: float = Field(gt=0, allow_inf_nan=False)
+    score: Probability
+    zone: str | None = None
+
+
 class FilmReading(_Line):
     """One film's line of `predictions.jsonl`, as the contract of `carina predict` has it.
 
@@ -81,6 +109,12 @@ class FilmReading(_Line):
     decision, reason : str
         The decision's name and its sentence.
     quality : FilmQuality or None
+    lungs, opacity : str or None
+        Pictures of the lung fields and of the opacity map at the film's size, relative to the folder.
+    lungs_found : LungsFound or None
+    boxes : tuple of FoundBox
+    opaque_share : dict of str to float
+        By lung zone, in [0, 1].
     heatmap : str or None
         Picture of the heatmap over the film, relative to the folder.
     heatmap_shows : HeatmapShown or None
@@ -100,6 +134,11 @@ class FilmReading(_Line):
     decision: str | None = None
     reason: str | None = None
     quality: FilmQuality | None = None
+    lungs: str | None = None
+    lungs_found: LungsFound | None = None
+    boxes: Annotated[tuple[FoundBox, ...], BeforeValidator(_list_if_none)] = ()
+    opacity: str | None = None
+    opaque_share: Annotated[dict[str, Probability], BeforeValidator(_empty_if_none)] = Field(default_factory=dict)
     heatmap: str | None = None
     heatmap_shows: HeatmapShown | None = None
     error: FilmError | None = None

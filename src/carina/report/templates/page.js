@@ -24,6 +24,13 @@
       which.closest(".card").querySelectorAll(".heat").forEach((heat, index) => { heat.hidden = index !== which.selectedIndex; });
     });
   }
+  for (const box of document.querySelectorAll(".switch")) {
+    box.addEventListener("change", () => {
+      for (const layer of box.closest(".card").querySelectorAll(".overlay")) {
+        if (layer.dataset.layer === box.value) layer.toggleAttribute("hidden", !box.checked);
+      }
+    });
+  }
   const all = document.getElementById("all");
   if (all) all.addEventListener("input", () => {
     for (const slider of sliders) { slider.value = all.value; mix(slider); }

@@ -1,0 +1,162 @@
+"""Which framing of the film keeps the disease and loses the hospital (M3, M36).
+
+One frozen split, the default network at 128 px, three seeds an arm. The films are those of the shipped model's `train`
+and `tune` patients alone, parted anew by patient: half train, a twentieth picks the epoch, the rest is measured; all of
+hannover is kept out of training as a source never seen. Asked of each trained network:
+
+- the label within a source: AUC on films of one hospital (should stay or rise);
+- the source within a label: balanced accuracy of a logistic regression on the network's features, cross-validated by
+  patient (should fall towards 0.5);
+- the unseen source: COVID-19 films of hannover against normal films of nih by P(COVID-19); *cross-source*, so that the
+  AUC alone proves nothing, but the mean P(COVID-19) of the normal films should be low.
+
+Run: python benchmarks/framing.py ../shared/data/cxr runs/framing [ARM...]
+(one JSON line an arm and seed; resumable)
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from carina.networks.film_cache import cache_films
+from carina.networks.film_network import ExportedNetwork
+from carina.networks.recipe import Recipe, load_recipe
+from carina.networks.training import Machine, Prepared, Trained, fit
+from carina.sampling import DEFAULT_FRACTIONS, FilmTable, prove_disjoint, read_film_table, split_by_patient
+from carina.tasks import default_task
+
+ARMS: dict[str, dict[str, object]] = {
+    "whole": {"framing": "whole"},
+    "lung_centred": {"framing": "lung_centred"},
+    "lung_masked": {"framing": "lung_masked"},
+}
+_SEEDS = (0, 1, 2)
+_SIZE, _EPOCHS = 128, 6
+_TRAIN, _TUNE = 0.5, 0.05
+_UNSEEN = "hannover"
+
+
+def _frozen(table: FilmTable, data: Path, out: Path, recipe: Recipe) -> FilmTable:
+    """Patients of the shipped model's `train` and `tune`, parted anew; hannover measures only."""
+    cache = cache_films(table, recipe.standardisation(), out / "cache-whole", workers=2)
+    with (data / "boxes.csv").open(encoding="utf-8") as stream:
+        held_out = {row["image_id"] for row in csv.DictReader(stream)}
+    split = split_by_patient(table, DEFAULT_FRACTIONS, seed=recipe.seed, hashes=cache.hashes, held_out=held_out).frame
+    split = split.filter(pl.col("split").is_in(["train", "tune"]))
+    patients = split["patient_id"].unique().sort().to_list()
+    lot = dict(zip(patients, np.random.default_rng(recipe.seed).random(len(patients)), strict=True))
+    drawn = pl.Series("split", [_part(lot[row["patient_id"]], row["source"]) for row in split.iter_rows(named=True)])
+    return table.with_frame(split.with_columns(drawn))
+
+
+def _part(lot: float, source: str) -> str:
+    if source == _UNSEEN or lot >= _TRAIN + _TUNE:
+        return "test"
+    return "train" if lot < _TRAIN else "tune"
+
+
+def _network_outputs(trained: Trained, films: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    network = ExportedNetwork(trained.network).eval()
+    logits, features = [], []
+    with torch.inference_mode():
+        for start in range(0, len(films), 64):
+            found = network(torch.from_numpy(films[start : start + 64].astype(np.float32) / 255)[:, None])
+            logits.append(found[0].numpy())
+            features.append(found[2].numpy())
+    scores = np.concatenate(logits).astype(np.float64)
+    scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return scores / scores.sum(axis=1, keepdims=True), np.concatenate(features)
+
+
+def _source_accuracy(features: np.ndarray, truth: np.ndarray, patients: np.ndarray) -> float:
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.003, class_weight="balanced", max_iter=2000))
+    folds = StratifiedGroupKFold(5, shuffle=True, random_state=1)
+    guess = cross_val_predict(model, features, truth, groups=patients, cv=folds)
+    return float(balanced_accuracy_score(truth, guess))
+
+
+def _measured(trained: Trained, prepared: Prepared) -> dict[str, float]:
+    test = (prepared.table.frame["split"] == "test").to_numpy()
+    frame = prepared.table.frame.filter(pl.Series(test))
+    source, label, patients = (frame[name].to_numpy() for name in ("source", "label", "patient_id"))
+    chances, features = _network_outputs(trained, np.asarray(prepared.cache.films[prepared.rows[test]]))
+    normal, bacterial, viral, covid = chances.T
+    nih, kermany = source == "nih", source == "kermany"
+
+    def auc(chosen: np.ndarray, positive: np.ndarray, score: np.ndarray) -> float:
+        return float(roc_auc_score(positive[chosen], score[chosen]))
+
+    unseen, control = source == _UNSEEN, nih & (label == "normal")
+    disease = (label == "covid19") & np.isin(source, ["cxnet", _UNSEEN])
+    healthy = (label == "normal") & (nih | kermany)
+    return {
+        "nih pneumonia": auc(nih, label != "normal", 1 - normal),
+        "kermany pneumonia": auc(kermany, label != "normal", 1 - normal),
+        "kermany bacterial": auc(kermany & (label != "normal"), label == "bacterial", bacterial / (bacterial + viral)),
+        "source of covid19": _source_accuracy(features[disease], source[disease], patients[disease]),
+        "source of normal": _source_accuracy(features[healthy], source[healthy], patients[healthy]),
+        "unseen AUC": auc(unseen | control, unseen, covid),
+        "P(covid19) unseen": float(covid[unseen].mean()),
+        "P(covid19) nih normal": float(covid[control].mean()),
+        "P(covid19) nih pneumonia": float(covid[nih & (label != "normal")].mean()),
+    }
+
+
+def main() -> None:
+    """Train and measure every arm and seed that is not in the results yet; print the table."""
+    data, out, arms = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:] or list(ARMS)
+    out.mkdir(parents=True, exist_ok=True)
+    results = out / "results.jsonl"
+    done = [json.loads(line) for line in results.read_text("utf-8").splitlines()] if results.exists() else []
+    base = load_recipe("pneumonia").changed({"size": _SIZE, "epochs": _EPOCHS, "patience": _EPOCHS, "framing": "whole"})
+    task = default_task()
+    table = read_film_table(data / "images.csv", task)
+    wanted = table.frame["train_release"].to_numpy() == "yes"
+    table = table.with_frame(table.frame.filter(pl.Series(wanted)))
+    frozen = _frozen(table, data, out, base)
+    for seed in _SEEDS:
+        for arm in arms:
+            if any((row["arm"], row["seed"]) == (arm, seed) for row in done):
+                continue
+            recipe = base.changed({**ARMS[arm], "seed": base.seed + seed})
+            cache = cache_films(frozen, recipe.standardisation(), out / f"cache-{recipe.framing}-part", workers=2)
+            proof = prove_disjoint(frozen, cache.hashes)
+            prepared = Prepared(frozen, np.arange(len(frozen)), cache, proof, {})
+            run = out / f"{arm}-{seed}"
+            run.mkdir(exist_ok=True)
+            trained = fit(prepared, task, recipe, run, Machine(accelerator="cpu", threads=torch.get_num_threads()))
+            trained = replace(trained, network=trained.network.eval())
+            row = {"arm": arm, "seed": seed, "unframed": len(cache.unframed), **_measured(trained, prepared)}
+            done.append(row)
+            with results.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(row) + "\n")
+            print(json.dumps(row), flush=True)
+    _tell(done)
+
+
+def _tell(rows: list[dict[str, object]]) -> None:
+    names = [name for name in rows[0] if name not in {"arm", "seed", "unframed"}]
+    print("mean (least to most) over seeds")
+    for name in names:
+        cells = []
+        for arm in dict.fromkeys(str(row["arm"]) for row in rows):
+            values = [float(str(row[name])) for row in rows if row["arm"] == arm]
+            cells.append(f"{arm} {np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})")
+        print(f"{name:<26}{'   '.join(cells)}")
+
+
+if __name__ == "__main__":
+    main()
