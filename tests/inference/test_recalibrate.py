@@ -185,7 +185,7 @@ def test_the_verb_uses_the_split_asked_for_and_lists_what_it_refuses(films: Film
     out = tmp_path / "new"
     command = ["calibrate", str(tmp_path / "old"), str(tmp_path / "local.csv"), "--out", str(out), "--no-gate"]
     result = CliRunner().invoke(app, [*command, "--json"], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 3, result.output
     assert "film 'f60' is refused" in result.stderr
     written = json.loads(result.stdout)
     assert written["films"] == 120 - 4 - 2  # two patients in train, and both films of the refused one

@@ -11,6 +11,8 @@ import typer
 
 __all__ = ["calibrate"]
 
+_SOME_REFUSED = 3
+
 
 def calibrate(
     bundle: Annotated[str, typer.Argument(help="Bundle, folder or zip, or the name of a shipped one.")],
@@ -27,7 +29,8 @@ def calibrate(
 ) -> None:
     """Calibrate a bundle on local films: temperature, thresholds, class mix. Writes a new version; the old one stays.
 
-    Films of patients the bundle was trained on, and near-duplicates of its training films, are refused and listed.
+    Films of patients the bundle was trained on, and near-duplicates of its training films, are refused and listed; the exit
+    status is then 3.
 
     Example: carina calibrate pneumonia local.csv --out local-bundle
     """
@@ -53,8 +56,9 @@ def calibrate(
     new = recalibrate(old, local, out, table_sha256=films.sha256, seed=seed)
     if as_json and new.calibration is not None:
         typer.echo(json.dumps(new.calibration.to_dict(), indent=1))
-        return
-    typer.echo(
-        f"{new.name} {new.version} written to {out}: calibrated on {len(local.labels)} films of "
-        f"{len(set(local.patients))} patients, {len(local.left_out)} refused; {old.name} {old.version} is unchanged"
-    )
+    else:
+        typer.echo(
+            f"{new.name} {new.version} written to {out}: calibrated on {len(local.labels)} films of "
+            f"{len(set(local.patients))} patients, {len(local.left_out)} refused; {old.name} {old.version} is unchanged"
+        )
+    raise typer.Exit(_SOME_REFUSED if local.left_out else 0)

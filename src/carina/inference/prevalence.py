@@ -70,6 +70,11 @@ def complete_prevalence(bundle: Bundle, prevalence: Mapping[str, float]) -> dict
         )
     if unknown := sorted(set(prevalence) - set(classes)):
         raise SettingsError(f"a prevalence names classes of the task, {', '.join(classes)}; found {unknown!r}")
+    if absent := sorted(name for name, share in prevalence.items() if share > 0 and calibration.class_mix[name] <= 0):
+        raise SettingsError(
+            f"a probability can be corrected only for classes that the bundle was calibrated on; the calibration films "
+            f"have no {', '.join(absent)}: give such a class the share 0"
+        )
     total = sum(prevalence.values())
     rest = {name: calibration.class_mix[name] for name in classes if name not in prevalence}
     whole = total if not rest else total + max(0.0, 1.0 - total)
