@@ -17,7 +17,6 @@ def _table(patients: list[int], labels: list[str] | None = None, split: list[str
     count = len(patients)
     frame = pl.DataFrame(
         {
-            "row": range(1, count + 1),
             "image_id": [f"f{number}" for number in range(count)],
             "path": [f"f{number}.png" for number in range(count)],
             "label": labels or ["normal"] * count,

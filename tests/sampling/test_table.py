@@ -31,6 +31,11 @@ def test_ids_are_text_and_image_id_is_the_file_s_stem(write: Write) -> None:
     assert table.patients == ["0123", "4"]
 
 
+def test_a_user_s_column_named_row_is_kept(write: Write) -> None:
+    table = read_film_table(write("path,label,patient_id,row\na.png,normal,1,of seats\n"), _TASK)
+    assert table.frame["row"].to_list() == ["of seats"]
+
+
 def test_parquet_and_csv_give_the_same_table(write: Write, tmp_path: Path) -> None:
     csv = write("path,label,patient_id,age\na.png,normal,1,40\nb.png,viral,2,\n")
     parquet = tmp_path / "films.parquet"

@@ -97,7 +97,7 @@ def split_by_patient(
     --------
     >>> from pathlib import Path
     >>> frame = pl.DataFrame({"image_id": list("abcd"), "path": list("abcd"), "label": ["x"] * 4,
-    ...                       "patient_id": list("1123"), "row": [1, 2, 3, 4]})
+    ...                       "patient_id": list("1123")})
     >>> halves = split_by_patient(FilmTable(frame, Path("."), ""), {"train": 0.5, "test": 0.5}, seed=1)
     >>> halves.frame["split"][0] == halves.frame["split"][1]
     True

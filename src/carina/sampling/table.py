@@ -46,7 +46,7 @@ _TEXT = (
     "episode_id",
     "duplicate_of",
 )
-_ROW = "row"
+_ROW = "\x00row"  # no CSV header of a user reads so
 _BLANK = "(blank)"
 
 
@@ -386,6 +386,8 @@ def check_patients_apart(frame: pl.DataFrame) -> None:
     TableError
         Names how many patients, and two rows of the first.
     """
+    if _ROW not in frame.columns:
+        frame = frame.with_row_index(_ROW, offset=1)
     counts = frame.group_by("patient_id").agg(pl.col("split").n_unique().alias("splits"), pl.col(_ROW).min())
     shared = counts.filter(pl.col("splits") > 1).sort(_ROW)
     if shared.height == 0:
