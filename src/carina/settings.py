@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from carina.errors import SettingsError
 
-__all__ = ["Limits", "PredictSettings", "Settings", "load_settings"]
+__all__ = ["IngestSettings", "Limits", "PredictSettings", "Settings", "load_settings"]
 
 _MIB = 1024 * 1024
 
@@ -54,11 +54,31 @@ class PredictSettings(_Section):
     overlay_opacity: float = Field(0.45, ge=0.0, le=1.0, description="strongest opacity of the heatmap over the film")
 
 
+class IngestSettings(_Section):
+    """What `carina ingest` and `carina records` take in, and when films and records do not fit together."""
+
+    archive_entries: int = Field(100_000, ge=1, le=10_000_000, description="most files in one zip")
+    archive_bytes: int = Field(64 * 1024 * _MIB, ge=1024, description="most bytes of one zip once unpacked")
+    archive_ratio: float = Field(
+        200.0, ge=1.0, le=1100.0, description="largest ratio of a zip's unpacked to its packed bytes"
+    )
+    unlinked_warn: float = Field(
+        0.05, ge=0.0, le=1.0, description="share of films without an admission, or without a read, that is pointed out"
+    )
+    unlinked_refuse: float = Field(
+        0.5,
+        ge=0.0,
+        le=1.0,
+        description="share of films without an admission, or without a read, above which records are refused",
+    )
+
+
 class Settings(_Section):
     """All settings, by section."""
 
     limits: Limits = Field(default_factory=Limits)
     predict: PredictSettings = Field(default_factory=PredictSettings)
+    ingest: IngestSettings = Field(default_factory=IngestSettings)
 
 
 def load_settings(path: Path | None = None) -> Settings:
