@@ -17,6 +17,7 @@ Engine: TypeAlias = Literal["onnxruntime", "openvino"]
 
 _INPUT = "film"
 _OUTPUTS = ("logits", "class_maps", "features")
+_BRANCHES = ("box_scores", "boxes", "opacity")
 _LOG_FATAL = 4
 
 
@@ -31,11 +32,20 @@ class Outputs:
         Raw Grad-CAM of every class after ReLU, not normalised (M23).
     features : ndarray of float32, (B, D)
         Pooled features.
+    box_scores : ndarray of float32, (B, N), or None
+        Of every cell of the box branch, in [0, 1] (M21); `None` from a network without branches.
+    boxes : ndarray of float32, (B, N, 4), or None
+        x0, y0, x1, y1 in pixels of the network's input, before non-maximum suppression.
+    opacity : ndarray of float32, (B, s, s), or None
+        Score map in [0, 1] over the network's input (M22).
     """
 
     logits: Array
     class_maps: Array
     features: Array
+    box_scores: Array | None = None
+    boxes: Array | None = None
+    opacity: Array | None = None
 
 
 class Session(Protocol):
@@ -95,15 +105,14 @@ class _OnnxRuntime:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions share no base but Exception
             raise BundleError(f"model.onnx must be a network that ONNX Runtime loads; it says: {error}") from error
-        _check_names(
+        self._names = _check_names(
             [value.name for value in self._session.get_inputs()],
             [value.name for value in self._session.get_outputs()],
         )
 
     def run(self, films: Bytes) -> Outputs:
         """Judge standardised films, uint8 (B, S, S)."""
-        logits, class_maps, features = self._session.run(list(_OUTPUTS), {_INPUT: _scaled(films)})
-        return Outputs(logits, class_maps, features)
+        return Outputs(*self._session.run(self._names, {_INPUT: _scaled(films)}))
 
 
 class _OpenVino:
@@ -126,7 +135,7 @@ class _OpenVino:
         except RuntimeError as error:
             first = str(error).strip().splitlines()[-1] if str(error).strip() else "no reason given"
             raise BundleError(f"model.onnx must be a network that OpenVINO loads; it says: {first}") from error
-        _check_names(
+        self._names = _check_names(
             [value.get_any_name() for value in compiled.inputs],
             [name for value in compiled.outputs for name in value.get_names()],
         )
@@ -136,7 +145,7 @@ class _OpenVino:
         """Judge standardised films, uint8 (B, S, S)."""
         self._request.infer({_INPUT: _scaled(films)})
         # The tensors are the request's own memory, overwritten by the next film.
-        values = [np.array(self._request.get_tensor(name).data, dtype=np.float32) for name in _OUTPUTS]
+        values = [np.array(self._request.get_tensor(name).data, dtype=np.float32) for name in self._names]
         return Outputs(*values)
 
 
@@ -144,9 +153,11 @@ def _scaled(films: Bytes) -> Array:
     return films[:, None].astype(np.float32) / np.float32(255.0)
 
 
-def _check_names(inputs: list[str], outputs: list[str]) -> None:
+def _check_names(inputs: list[str], outputs: list[str]) -> list[str]:
+    """Names of the outputs to fetch: those of the contract, and the branches' where the network has them all."""
     if inputs != [_INPUT] or not set(_OUTPUTS) <= set(outputs):
         raise BundleError(
             f"model.onnx must have the input {_INPUT!r} and the outputs {list(_OUTPUTS)!r}; "
             f"found {inputs!r} and {sorted(outputs)!r}"
         )
+    return [*_OUTPUTS, *(_BRANCHES if set(_BRANCHES) <= set(outputs) else ())]

@@ -20,9 +20,14 @@ from torch import Tensor, nn
 
 from carina.errors import MissingExtraError, WeightsError
 
-__all__ = ["FEATURES", "EfficientNetLite0Trunk", "imagenet_classifier", "imagenet_weights"]
+__all__ = ["FEATURES", "PYRAMID_CHANNELS", "EfficientNetLite0Trunk", "imagenet_classifier", "imagenet_weights"]
 
 FEATURES = 1280
+PYRAMID_CHANNELS = (16, 24, 40, 112, FEATURES)
+"""Channels of the maps at strides 2, 4, 8, 16 and 32 that `EfficientNetLite0Trunk.pyramid` hands out."""
+
+# Blocks after which the stride is about to double: the last map of each depth.
+_LAST_OF_DEPTH = (0, 2, 4, 10)
 _SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 # expansion, kernel, stride of the first, output channels, repetitions
 _STAGES = (
@@ -86,6 +91,19 @@ class EfficientNetLite0Trunk(nn.Module):
         """Films ``(B, 3, H, W)`` to the last activation map."""
         y: Tensor = self.head(self.blocks(self.stem(x)))
         return y
+
+    def pyramid(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Films ``(B, 3, H, W)`` to the last map of each depth, strides 2, 4, 8, 16 and 32.
+
+        The last of them is what `forward` gives; sides are those of the input over the stride, rounded up.
+        """
+        maps: list[Tensor] = []
+        y: Tensor = self.stem(x)
+        for number, block in enumerate(self.blocks):
+            y = block(y)
+            if number in _LAST_OF_DEPTH:
+                maps.append(y)
+        return (*maps, self.head(y))
 
 
 def imagenet_weights() -> dict[str, Tensor]:
