@@ -1,3 +1,76 @@
-"""Admissions, vitals, reads and microbiology as validated rows; NHI, ICD-10, ethnicity."""
+"""Admissions, vitals, reads and microbiology as validated rows; NHI, ICD-10, ethnicity (M6, M7, M8, M13, M14, M17)."""
 
 from __future__ import annotations
+
+from carina.records.contracts import (
+    CHOICES,
+    IDENTIFIERS,
+    RANGES,
+    REQUIRED,
+    SCHEMAS,
+    TABLES,
+    check_contract,
+    contract,
+)
+from carina.records.ethnicity import (
+    GROUPS,
+    ethnic_group,
+    ethnicity_name,
+    ethnicity_ranks,
+    prioritise,
+    prioritise_expr,
+)
+from carina.records.icd10 import (
+    CodeRule,
+    CodesCall,
+    PneumoniaCodes,
+    normalise_icd10,
+    normalise_icd10_expr,
+    pneumonia_codes,
+    pneumonia_codes_expr,
+    shows_pneumonia,
+)
+from carina.records.mapping import ColumnMap, Mapping, TableMap, load_mapping, our_mapping
+from carina.records.nhi import NHI_PATTERN, find_nhis, is_nhi, is_test_nhi, nhi_problems, nhi_shaped, normalise_nhi
+from carina.records.organisms import ORGANISM_KINDS, organism_kind, organism_names, organism_synonyms
+
+__all__ = [
+    "CHOICES",
+    "GROUPS",
+    "IDENTIFIERS",
+    "NHI_PATTERN",
+    "ORGANISM_KINDS",
+    "RANGES",
+    "REQUIRED",
+    "SCHEMAS",
+    "TABLES",
+    "CodeRule",
+    "CodesCall",
+    "ColumnMap",
+    "Mapping",
+    "PneumoniaCodes",
+    "TableMap",
+    "check_contract",
+    "contract",
+    "ethnic_group",
+    "ethnicity_name",
+    "ethnicity_ranks",
+    "find_nhis",
+    "is_nhi",
+    "is_test_nhi",
+    "load_mapping",
+    "nhi_problems",
+    "nhi_shaped",
+    "normalise_icd10",
+    "normalise_icd10_expr",
+    "normalise_nhi",
+    "organism_kind",
+    "organism_names",
+    "organism_synonyms",
+    "our_mapping",
+    "pneumonia_codes",
+    "pneumonia_codes_expr",
+    "prioritise",
+    "prioritise_expr",
+    "shows_pneumonia",
+]
