@@ -18,7 +18,8 @@ from PIL import Image, UnidentifiedImageError
 
 from carina.errors import InputError
 from carina.imaging.lung_checks import check_fields
-from carina.types import Bytes
+from carina.imaging.lung_medial import PRIOR, covered
+from carina.types import Array, Bytes
 
 __all__ = [
     "LEFT",
@@ -56,8 +57,9 @@ class LungFields:
         In the film's pixels: 0 outside, 1 the patient's right lung, 2 the left. Heart and mediastinal border included.
     flags : tuple of str
         One sentence for each reason not to believe the fields; empty where they are plausible.
-    medial : ndarray of bool, (H, W), or None
-        The network's estimate of heart and mediastinum within the fields, where one was made; see `heart`.
+    medial : ndarray of float32, (2, 24), or None
+        The network's estimate of how far heart and mediastinum reach into the fields, where one was made: shares of each
+        row's lung from its medial edge, right then left, at 24 heights from apex to base; see `heart`.
 
     Examples
     --------
@@ -70,7 +72,7 @@ class LungFields:
 
     mask: Bytes
     flags: tuple[str, ...] = ()
-    medial: Mask | None = field(default=None, repr=False)
+    medial: Array | None = field(default=None, repr=False)
 
     @property
     def plausible(self) -> bool:
@@ -119,9 +121,8 @@ def heart(fields: LungFields) -> Mask:
     """Estimate the part of the fields that heart and mediastinum cover.
 
     An estimate, not a segmentation: no film here carries an outline of the heart. Where the network estimated it
-    (`LungFields.medial`), that counts; it learned the heart's edge from phantom films alone. Otherwise the fields'
-    geometry does: a band along each lung's medial edge that widens downwards, more on the left, as an adult's heart
-    does on average.
+    (`LungFields.medial`), that counts; it learned the heart's edge from phantom films alone. Otherwise an average
+    adult's shape does: a band along each lung's medial edge that widens downwards, more on the left.
 
     Parameters
     ----------
@@ -132,30 +133,14 @@ def heart(fields: LungFields) -> Mask:
     ndarray of bool, (H, W)
         True only within the fields. Subtract it before calling anything parenchyma.
     """
-    inside = fields.mask > 0
-    if fields.medial is not None:
-        return np.asarray(fields.medial & inside, np.bool_)
-    result = np.zeros(fields.mask.shape, np.bool_)
-    for side, upper, lower in ((RIGHT, 0.08, 0.20), (LEFT, 0.12, 0.55)):
-        lung = fields.mask == side
-        rows = np.flatnonzero(lung.any(axis=1))
-        if not rows.size:
-            continue
-        depth = np.clip((np.arange(lung.shape[0]) - rows[0]) / max(int(rows[-1] - rows[0]), 1), 0.0, 1.0)
-        share = upper + (lower - upper) * np.clip((depth - 0.35) / 0.45, 0.0, 1.0)
-        # Columns from the medial edge: the lung is read from the side that faces the other lung.
-        towards = lung[:, ::-1] if side == RIGHT else lung
-        place = np.cumsum(towards, axis=1) / np.maximum(towards.sum(axis=1), 1)[:, None]
-        medial = towards & (place <= share[:, None])
-        result |= medial[:, ::-1] if side == RIGHT else medial
-    return result
+    return covered(fields.mask, PRIOR if fields.medial is None else fields.medial)
 
 
 def flipped(fields: LungFields) -> LungFields:
     """Fields of the film mirrored left to right: the sides swap, because sides are where they lie on the film (M24)."""
     swap = np.array([0, LEFT, RIGHT], np.uint8)
     mask = np.ascontiguousarray(swap[fields.mask[:, ::-1]])
-    medial = None if fields.medial is None else np.ascontiguousarray(fields.medial[:, ::-1])
+    medial = None if fields.medial is None else np.ascontiguousarray(fields.medial[::-1])
     return LungFields(mask, check_fields(mask), medial)
 
 

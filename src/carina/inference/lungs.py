@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from carina.errors import BundleError, InputError
 from carina.imaging.lung_checks import check_fields
 from carina.imaging.lung_fields import LEFT, RIGHT, LungFields, whole_piece
+from carina.imaging.lung_medial import medial_shares
 from carina.imaging.standardise import Standardisation, standardise
 from carina.inference.bundle import load_bundle
 from carina.types import Array, Bytes, Film
@@ -25,7 +26,7 @@ __all__ = ["LungFinder"]
 
 _INPUT, _OUTPUT = "film", "fields"
 _CHANNELS = 3
-_HALF = np.float32(0.5)
+_HALF, _STEP = np.float32(0.5), np.float32(0.01)
 _SMALLEST = 32
 _SHIPPED = "lungs"
 _LOG_FATAL = 4
@@ -116,19 +117,19 @@ class LungFinder:
 
     def _fields(self, maps: Array, shape: tuple[int, int]) -> LungFields:
         right, left, aerated = maps
-        dropped, sides = 0, []
-        for own, other in ((right, left), (left, right)):
+        dropped, sides, small = 0, [], np.zeros(right.shape, np.uint8)
+        for side, own, other in ((RIGHT, right, left), (LEFT, left, right)):
             found = np.asarray((own > _HALF) & (own >= other), np.uint8)
             kept = whole_piece(found)
             dropped += int(np.count_nonzero(found & (kept == 0)))
+            small[kept > 0] = side
             # Beyond the kept piece nothing may cross one half again; within it no hole may stay.
-            bounded = np.where(kept > 0, np.maximum(own, _HALF + 0.01), np.minimum(own, _HALF - 0.01))
+            bounded = np.where(kept > 0, np.maximum(own, _HALF + _STEP), np.minimum(own, _HALF - _STEP))
             sides.append(_enlarged(np.asarray(bounded, np.float32), shape) if kept.any() else None)
         mask = _labels(sides, shape)
-        total = dropped + int(np.count_nonzero(np.maximum(right, left) > _HALF))
+        total = dropped + int(np.count_nonzero(small))
         flags = check_fields(mask, dropped=dropped / total if total else 0.0)
-        medial = _enlarged(aerated, shape) < _HALF
-        return LungFields(mask, flags, np.asarray(medial & (mask > 0), np.bool_))
+        return LungFields(mask, flags, medial_shares(small, aerated))
 
 
 def _labels(sides: list[Array | None], shape: tuple[int, int]) -> Bytes:

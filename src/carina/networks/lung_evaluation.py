@@ -79,12 +79,8 @@ def agreement(film: LungFilm, found: LungFields, truth: LungFields) -> Agreement
     heights = [int(np.count_nonzero(given.any(axis=1))) for _, given in pairs[:2]]
     heights.append(max(heights))
     shares = [dice(one, other) for one, other in pairs]
-    distances = [
-        100.0 * hausdorff_95(one, other) / height for (one, other), height in zip(pairs, heights, strict=True)
-    ]
-    return Agreement(
-        film, (shares[0], shares[1], shares[2]), (distances[0], distances[1], distances[2]), found.flags
-    )
+    distances = [100.0 * hausdorff_95(one, other) / height for (one, other), height in zip(pairs, heights, strict=True)]
+    return Agreement(film, (shares[0], shares[1], shares[2]), (distances[0], distances[1], distances[2]), found.flags)
 
 
 def folds_by_patient(films: Sequence[LungFilm], folds: int, seed: int) -> list[list[LungFilm]]:
