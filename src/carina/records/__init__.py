@@ -20,6 +20,7 @@ from carina.records.ethnicity import (
     prioritise,
     prioritise_expr,
 )
+from carina.records.extract import Extract, Source, canonical_rows, read_extract, read_extracts
 from carina.records.icd10 import (
     CodeRule,
     CodesCall,
@@ -33,6 +34,15 @@ from carina.records.icd10 import (
 from carina.records.mapping import ColumnMap, Mapping, TableMap, load_mapping, our_mapping
 from carina.records.nhi import NHI_PATTERN, find_nhis, is_nhi, is_test_nhi, nhi_problems, nhi_shaped, normalise_nhi
 from carina.records.organisms import ORGANISM_KINDS, organism_kind, organism_names, organism_synonyms
+from carina.records.raw import REJECTED, Raw, read_raw
+from carina.records.reports import (
+    Agreement,
+    ReportCall,
+    classify_report,
+    classify_reports,
+    report_agreement,
+    report_rules_version,
+)
 
 __all__ = [
     "CHOICES",
@@ -41,16 +51,25 @@ __all__ = [
     "NHI_PATTERN",
     "ORGANISM_KINDS",
     "RANGES",
+    "REJECTED",
     "REQUIRED",
     "SCHEMAS",
     "TABLES",
+    "Agreement",
     "CodeRule",
     "CodesCall",
     "ColumnMap",
+    "Extract",
     "Mapping",
     "PneumoniaCodes",
+    "Raw",
+    "ReportCall",
+    "Source",
     "TableMap",
+    "canonical_rows",
     "check_contract",
+    "classify_report",
+    "classify_reports",
     "contract",
     "ethnic_group",
     "ethnicity_name",
@@ -72,5 +91,10 @@ __all__ = [
     "pneumonia_codes_expr",
     "prioritise",
     "prioritise_expr",
+    "read_extract",
+    "read_extracts",
+    "read_raw",
+    "report_agreement",
+    "report_rules_version",
     "shows_pneumonia",
 ]

@@ -1,7 +1,7 @@
 """Cells to canonical values, a column at a time; a cell that is not what it must be gets a reason, never a guess.
 
-Every parser takes a column of cells and returns its values and, for each cell, null or the reason why it has no value. Reasons
-never hold the cell: it may identify a patient.
+Every parser takes a column of cells and returns its values and, for each cell, null or the reason why it has no value.
+Reasons never hold the cell: it may identify a patient.
 """
 
 from __future__ import annotations
@@ -165,8 +165,7 @@ def _nhi(cells: pl.Series, setting: Setting) -> Parsed:
     problems = nhi_problems(values)
     reasons = problems.replace_strict(
         {
-            "shape": "must be an NHI: three letters without I and O, then three digits and a check digit, or two digits "
-            "and two letters",
+            "shape": "must be an NHI: three letters without I and O, then four digits, or two digits and two letters",
             "check": "the NHI's check character is wrong: a digit or letter is mistyped",
         },
         default=None,

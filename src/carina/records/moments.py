@@ -133,7 +133,9 @@ def _iso(text: pl.Series, time_zone: str) -> pl.Series:
 
 def _in_years(values: pl.Series, reasons: pl.Series) -> pl.Series:
     outside = values.is_not_null() & ~values.dt.year().is_between(*_YEARS)
-    told = pl.lit(f"the year must lie within {_YEARS[0]} and {_YEARS[1]}; look for a year of two digits")
+    told = pl.lit(
+        f"the year must lie within {_YEARS[0]} and {_YEARS[1]}; look for an impossible date or a year of two digits"
+    )
     return pl.select(pl.when(outside).then(told).otherwise(reasons)).to_series()
 
 
