@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import product
-from typing import Any
 
 import polars as pl
 import pytest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from carina.cohort.rules import AetiologyRules
+from carina.cohort.sections import AetiologyRules
 from carina.cohort.words import is_named
 from carina.records import organism_kind
 
@@ -94,7 +94,7 @@ def _judged(found: pl.DataFrame, rules: AetiologyRules) -> pl.DataFrame:
 
 
 def _sentence(rules: AetiologyRules) -> pl.Expr:
-    """Such as ``"SARS-CoV-2: negative; viruses: none; bacteria: Streptococcus pneumoniae (blood): bacterial (M15)"``."""
+    """Such as ``"SARS-CoV-2: negative; viruses: none; bacteria: Moraxella catarrhalis (sputum): bacterial (M15)"``."""
     tested = (
         pl.when(pl.col("sars_cov_2").is_not_null())
         .then("sars_cov_2")
@@ -167,7 +167,7 @@ def _organism_kinds(organisms: pl.Series, rules: AetiologyRules) -> pl.DataFrame
 
 
 def _kind(rules: AetiologyRules, is_sars: pl.Expr) -> pl.Expr:
-    """What a result is evidence of; null where it is of nothing."""
+    """Say what a result is evidence of; null where of nothing."""
     test, specimen = pl.col("test"), pl.col("specimen")
     lung = specimen.is_in([*rules.sterile_sites, *rules.lower_respiratory])
     urinary = specimen.is_in(rules.urine) & (test == "antigen")

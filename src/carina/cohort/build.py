@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from carina.cohort.aetiology import find_aetiology
-from carina.cohort.coverage import coverage_table
 from carina.cohort.covariates import film_covariates
+from carina.cohort.coverage import coverage_table
 from carina.cohort.exclusions import first_reason
 from carina.cohort.flow import flow_table
 from carina.cohort.gold import PNEUMONIA
@@ -84,7 +84,8 @@ def build_cohort(tables: CohortTables, rules: Rules, *, seed: int = 1, source: s
     Returns
     -------
     Cohort
-        The same for the same tables, rules and seed, whatever the order of the rows.
+        The same for the same tables, rules and seed; the order of rows matters only between films alike in time, series
+        and instance number.
 
     Raises
     ------
@@ -182,12 +183,13 @@ def _with_roles(films: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, dict[s
         (paired & pl.col("_differs")).fill_null(value=False).alias("matched_pair"),
     )
     several = eligible.group_by("episode").len().filter(pl.col("len") > 1).height
+    paired_episodes = pairs.filter("_pair").height
     counts = {
         "episodes_in_cohort": pairs.height,
-        "pairs": pairs["_pair"].sum(),
-        "matched_pairs": pairs.filter("_pair")["_differs"].sum(),
-        "pairs_dropped_for_position": several - pairs["_pair"].sum(),
-        "positions_weak": chosen["position_weak"].sum(),
+        "pairs": paired_episodes,
+        "matched_pairs": pairs.filter("_pair", "_differs").height,
+        "pairs_dropped_for_position": several - paired_episodes,
+        "positions_weak": chosen.filter("position_weak").height,
         "positions_unknown": chosen["position"].null_count(),
     }
     return films.drop("_pair", "_differs"), counts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from carina.cohort.rules import CodeRules
+from carina.cohort.sections import CodeRules
 from carina.records import CodeRule, pneumonia_codes_expr
 
 __all__ = ["episode_codes"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from carina.cohort.rules import CovariateRules
+from carina.cohort.sections import CovariateRules
 from carina.cohort.tables import CohortTables
 
 __all__ = ["completed_years", "film_covariates"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import polars as pl
 
-from carina.cohort.rules import CovariateRules
+from carina.cohort.sections import CovariateRules
 
 __all__ = ["coverage_gaps", "coverage_table"]
 
@@ -77,7 +78,7 @@ def _values(banded: pl.DataFrame, name: str, rules: CovariateRules) -> pl.DataFr
 
 def _band_names(bands: Sequence[float]) -> list[str]:
     """Such as ``"18.5 to <25"``; the last is open."""
-    closed = [f"{low:g} to <{high:g}" for low, high in zip(bands, bands[1:], strict=False)]
+    closed = [f"{low:g} to <{high:g}" for low, high in itertools.pairwise(bands)]
     return [*closed, f"{bands[-1]:g} and over"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from carina.cohort.rules import EpisodeRules
+from carina.cohort.sections import EpisodeRules
 
 __all__ = ["assign_episodes", "number_episodes", "summarise_episodes"]
 
@@ -97,10 +97,24 @@ def assign_episodes(films: pl.DataFrame, episodes: pl.DataFrame, rules: EpisodeR
     timed = films.select("film", "patient", "acquired_at").filter(pl.col("acquired_at").is_not_null())
     timed = timed.sort("acquired_at")
     spans = episodes.select("patient", "episode", "admitted_at", "ends_at").sort("admitted_at")
-    options = {"by": "patient", "left_on": "acquired_at", "right_on": "admitted_at", "check_sortedness": False}
-    found = timed.join_asof(spans, strategy="backward", coalesce=False, **options)
-    found = found.join_asof(
-        spans, strategy="forward", coalesce=False, suffix="_next", allow_exact_matches=False, **options
+    found = timed.join_asof(
+        spans,
+        by="patient",
+        left_on="acquired_at",
+        right_on="admitted_at",
+        strategy="backward",
+        coalesce=False,
+        check_sortedness=False,
+    ).join_asof(
+        spans,
+        by="patient",
+        left_on="acquired_at",
+        right_on="admitted_at",
+        strategy="forward",
+        coalesce=False,
+        suffix="_next",
+        allow_exact_matches=False,
+        check_sortedness=False,
     )
     before = pl.duration(seconds=round(rules.film_hours_before * 3600))
     after = pl.duration(seconds=round(rules.film_hours_after * 3600))

@@ -9,6 +9,7 @@ from carina.cohort.exclusions import EXCLUSIONS, STAGES
 __all__ = ["flow_table"]
 
 _UNIT = "label"
+_SAID = ("kind", "stage", "code", "sentence")
 
 
 def flow_table(labels: pl.DataFrame) -> pl.DataFrame:
@@ -44,15 +45,12 @@ def flow_table(labels: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(rows)
 
 
-def _row(labels: pl.DataFrame, chosen: pl.Expr, kind: str, stage: str, code: str, sentence: str) -> pl.DataFrame:
+def _row(labels: pl.DataFrame, chosen: pl.Expr, *said: str) -> pl.DataFrame:
     return (
         labels.lazy()
         .filter(chosen)
         .select(
-            pl.lit(kind).alias("kind"),
-            pl.lit(stage).alias("stage"),
-            pl.lit(code).alias("code"),
-            pl.lit(sentence).alias("sentence"),
+            *(pl.lit(text).alias(name) for name, text in zip(_SAID, said, strict=True)),
             pl.len().cast(pl.Int64).alias("films"),
             pl.col("patient_id").drop_nulls().n_unique().cast(pl.Int64).alias("patients"),
             pl.col("episode_id").drop_nulls().n_unique().cast(pl.Int64).alias("episodes"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from carina.cohort.rules import GoldRules
+from carina.cohort.sections import GoldRules
 
 __all__ = ["NONE", "PNEUMONIA", "explain_gold", "judge_films", "order_films"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from carina.cohort.rules import FilmRules
+from carina.cohort.sections import FilmRules
 from carina.cohort.words import has_words
 
 __all__ = ["choose_first_and_last", "find_positions"]

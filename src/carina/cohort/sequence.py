@@ -9,7 +9,8 @@ import polars as pl
 from carina.cohort.codes import episode_codes
 from carina.cohort.episodes import assign_episodes, number_episodes, summarise_episodes
 from carina.cohort.gold import explain_gold, judge_films, order_films
-from carina.cohort.rules import EligibilityRules, Rules
+from carina.cohort.rules import Rules
+from carina.cohort.sections import EligibilityRules
 from carina.cohort.tables import CohortTables
 from carina.cohort.words import has_words
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from carina.cohort.rules import SplitRules
+from carina.cohort.sections import SplitRules
 from carina.sampling import (
     STUDY_SIZES,
     DisjointProof,
@@ -84,14 +84,13 @@ def _by_class_sizes(units: Sequence[str], labels: Sequence[str], seed: int) -> l
     held: dict[str, Counter[str]] = {}
     for unit, label in zip(units, labels, strict=True):
         held.setdefault(unit, Counter())[label] += 1
-    rooms = _rooms()
+    rooms = dict(_rooms())
     order = np.random.default_rng(seed).permutation(sorted(held)).tolist()
     dealt: dict[str, str] = {}
     for unit in order:
-        dealt[unit] = next((name for name, room in rooms if held[unit] <= room), "test")
-        for name, room in rooms:
-            if name == dealt[unit]:
-                room -= held[unit]
+        dealt[unit] = next((name for name, room in rooms.items() if held[unit] <= room), "test")
+        if dealt[unit] in rooms:
+            rooms[dealt[unit]] -= held[unit]
     return [dealt[unit] for unit in units]
 
 

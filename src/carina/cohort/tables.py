@@ -144,7 +144,7 @@ def _checked(name: str, frame: pl.LazyFrame) -> pl.LazyFrame:
 
 def _alike(found: pl.DataType, wanted: pl.DataType | type[pl.DataType]) -> bool:
     """Whether values of one type are values of the other without guessing."""
-    if found == wanted or found == pl.Null:
+    if found in (wanted, pl.Null):
         return True
     if wanted in (_NUMBER, _WHOLE):
         return found.is_integer() or (wanted == _NUMBER and found.is_float())
