@@ -174,7 +174,7 @@ def admit(connection: Connection, film: FilmRecord, entry: LedgerEntry, run_id: 
 
 
 def note_source(connection: Connection, entry: LedgerEntry, run_id: int) -> None:
-    """Write one ledger row, over an earlier one that was sent to review."""
+    """Write one ledger row, over an earlier one of the same source."""
     values = {**asdict(entry), "run_id": run_id, "at": _now()}
     dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(LedgerRow).values(**values)
@@ -186,8 +186,8 @@ def note_source(connection: Connection, entry: LedgerEntry, run_id: int) -> None
 
 
 def _earlier(connection: Connection, key: str) -> LedgerEntry | None:
-    row = connection.execute(select(LedgerRow.outcome, LedgerRow.film_id).where(LedgerRow.source_key == key)).first()
-    if row is None or row.outcome == "review":
+    row = connection.execute(select(LedgerRow.film_id).where(LedgerRow.source_key == key)).first()
+    if row is None or row.film_id is None:  # nothing was stored for it then; it was let in for another try
         return None
     return LedgerEntry(key, "known", film_id=row.film_id)
 

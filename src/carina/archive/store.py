@@ -204,6 +204,7 @@ class Store:
     def _put_local(self, path: str, data: bytes) -> bool:
         target = self.path(path)
         if target.is_file() and target.stat().st_size == len(data):
+            _sync_folder(target.parent)  # another process may have renamed it a moment ago
             return False
         _make_folders(target.parent)
         temporary = target.parent / f"{_TEMPORARY}{secrets.token_hex(8)}"

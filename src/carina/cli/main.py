@@ -16,6 +16,9 @@ from typer.core import TyperGroup
 
 from carina import __version__
 from carina.cli.calibrate import calibrate
+from carina.cli.explain import explain
+from carina.cli.ingest import ingest
+from carina.cli.init import init
 from carina.cli.page import page
 from carina.cli.phantom import phantom
 from carina.cli.predict import predict
@@ -68,8 +71,11 @@ def _carina(
 app.command("predict")(predict)
 app.command("train")(train)
 app.command("calibrate")(calibrate)
+app.command("explain")(explain)
 app.command("page")(page)
 app.command("phantom")(phantom)
+app.command("init")(init)
+app.command("ingest")(ingest)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from carina.imaging.rejections import rejection
 from carina.settings import Limits
 from carina.types import Array, Film, FilmHeader
 
-__all__ = ["read_film"]
+__all__ = ["read_bytes", "read_film"]
 
 _DEFAULT_LIMITS = Limits()
 _OS_CODES = {
@@ -72,7 +72,7 @@ def read_film(source: Path | bytes, limits: Limits = _DEFAULT_LIMITS, *, name: s
     ((3, 4), 1.0)
     """
     try:
-        data = source if isinstance(source, bytes) else _read_file(source, limits.file_bytes)
+        data = source if isinstance(source, bytes) else read_bytes(source, limits.file_bytes)
         with quiet():
             pixels, header = _decode(data, limits)
     except FilmRejectedError as error:
@@ -82,7 +82,25 @@ def read_film(source: Path | bytes, limits: Limits = _DEFAULT_LIMITS, *, name: s
     return Film(pixels=pixels, header=header, sha256=hashlib.sha256(data).hexdigest())
 
 
-def _read_file(path: Path, limit: int) -> bytes:
+def read_bytes(path: Path, limit: int) -> bytes:
+    """Read a regular file, at most `limit` bytes; a pipe, device or folder is refused without waiting on it.
+
+    Parameters
+    ----------
+    path : Path
+    limit : int
+        Bytes.
+
+    Returns
+    -------
+    bytes
+        `limit` + 1 of them where the file grew beyond the limit meanwhile.
+
+    Raises
+    ------
+    FilmRejectedError
+        If it is not there, may not be read, is larger or is no regular file.
+    """
     try:
         # non-blocking: a named pipe without a writer must not hang the reader
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
