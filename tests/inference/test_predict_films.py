@@ -17,7 +17,7 @@ import pytest
 
 from carina.errors import InputError, OutputError
 from carina.inference import PredictOptions, Reader, Reading, Summary, count_films, load_bundle, predict_films
-from carina.inference.predict import _Workers
+from carina.inference.workers import Workers
 from carina.inference.sources import FilmSource
 
 
@@ -195,7 +195,7 @@ def test_overwriting_throws_away_the_heatmaps_of_before_and_nothing_else(
 
 def test_predictions_with_other_options_are_not_mixed(films: Path, tmp_path: Path, options: PredictOptions) -> None:
     predict_films([films], tmp_path / "out", options)
-    with pytest.raises(OutputError, match="made with another heatmaps"):
+    with pytest.raises(OutputError, match="made with another layers"):
         predict_films([films], tmp_path / "out", replace(options, layers=False))
 
 
@@ -262,7 +262,7 @@ def test_a_film_that_kills_its_process_is_found_and_the_rest_goes_on(
     films: Path, tmp_path: Path, options: PredictOptions
 ) -> None:
     sources = [FilmSource(str(films / f"{name}.png")) for name in "abdefg"]
-    workers = _Workers(load_bundle(options.model), replace(options, workers=2, layers=False), tmp_path)
+    workers = Workers(load_bundle(options.model), replace(options, workers=2, layers=False), tmp_path)
     submit = workers._submit
 
     def deadly(films: list[FilmSource]) -> object:

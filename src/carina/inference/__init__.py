@@ -17,7 +17,8 @@ from carina.inference.bundle import (
 from carina.inference.calibration import Calibration, calibrated_probabilities, prediction_set, prior_shift
 from carina.inference.heatmap import encode_png, normalise_map, overlay, upsample_map
 from carina.inference.layers import LayerOptions
-from carina.inference.predict import PredictOptions, Summary, count_films, make_reader, predict_films
+from carina.inference.options import PredictOptions, Summary, make_reader
+from carina.inference.predict import count_films, predict_films
 from carina.inference.prevalence import complete_prevalence, parse_prevalence
 from carina.inference.reader import Gate, Judged, Reader
 from carina.inference.reading import FilmRecord, HeatmapRecord, Outcome, Problem, Reading

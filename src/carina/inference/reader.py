@@ -17,12 +17,15 @@ from carina.errors import BundleError, CarinaError, FilmRejectedError, OutputErr
 from carina.imaging.framing import Frame, frame_film
 from carina.imaging.lung_fields import LungFields
 from carina.imaging.standardise import standardise
+from carina.inference.boxes import BoxRules
 from carina.inference.bundle import Bundle
 from carina.inference.calibration import calibrated_probabilities, prediction_set, prior_shift
-from carina.inference.layers import LayerOptions, draw_heatmap, draw_lungs
+from carina.inference.findings import describe_findings
+from carina.inference.layers import LayerOptions, draw_heatmap, draw_lungs, draw_opacity
 from carina.inference.lungs import LungFinder
+from carina.inference.opacity import opacity_on_film
 from carina.inference.prevalence import complete_prevalence
-from carina.inference.reading import FilmRecord, LungRecord, Problem, Reading
+from carina.inference.reading import FilmRecord, Problem, Reading
 from carina.inference.session import Engine, Outputs, Session, open_session
 from carina.inference.sources import FilmSource
 from carina.settings import Limits
@@ -119,6 +122,7 @@ class Reader:
         self.prevalence = None if prevalence is None else complete_prevalence(bundle, prevalence)
         self._session: Session = open_session(bundle.model, engine, threads)
         calibration = bundle.calibration
+        self._box_rules = BoxRules.of_description(bundle.description)
         self._thresholds = calibration.decision_thresholds() if calibration else None
         _prove(self._session, bundle)
 
@@ -190,8 +194,7 @@ class Reader:
         outputs = self._session.run(standardise(film.pixels, spec, fields)[None])
         if not (np.isfinite(outputs.logits).all() and np.isfinite(outputs.class_maps).all()):
             raise FilmRejectedError("not_finite", "the network must give finite values; for this film it gave NaN")
-        if fields is not None:
-            reading = replace(reading, lungs_found=LungRecord.of(fields))
+        reading = describe_findings(reading, outputs, frame, fields, self._box_rules)
         return Judged(self._concluded(reading, outputs, ages), film, outputs, fields, frame)
 
     def _read(self, source: FilmSource, reading: Reading) -> Reading:
@@ -214,6 +217,8 @@ class Reader:
         reading = draw_heatmap(reading, judged.film, judged.frame, maps, classes=classes, options=options)
         if judged.fields is not None:
             reading = draw_lungs(reading, judged.fields, options)
+        if judged.outputs.opacity is not None:
+            reading = draw_opacity(reading, opacity_on_film(judged.outputs.opacity[0], judged.frame), options)
         return reading
 
     def _concluded(self, reading: Reading, outputs: Outputs, ages: tuple[float, float] | None) -> Reading:

@@ -153,8 +153,9 @@ class Reading:
         that holds most of it; best first.
     opacity : str or None
         8-bit grey PNG of the opacity map at the film's size (M22).
-    opaque_share : dict of str to float, or None
-        Share of each lung zone that the opacity map calls opaque, in [0, 1]; `None` without plausible lungs.
+    opaque_share : dict of str to float or None, or None
+        Share of both lungs and of each zone that the opacity map calls opaque, in [0, 1], the estimated heart left
+        out; `None` without plausible lungs.
     heatmap : str or None
         Picture file at the film's size, relative to the output folder.
     heatmap_shows : HeatmapRecord or None
@@ -180,7 +181,7 @@ class Reading:
     lungs_found: LungRecord | None = None
     boxes: tuple[dict[str, Any], ...] = ()
     opacity: str | None = None
-    opaque_share: dict[str, float] | None = None
+    opaque_share: dict[str, float | None] | None = None
     heatmap: str | None = None
     heatmap_shows: HeatmapRecord | None = None
     error: Problem | None = None
@@ -230,7 +231,7 @@ def columns(task: Task) -> dict[str, tuple[str, ...]]:
         "contrasts_at_prevalence": tuple(task.contrasts),
         "quality": ("accepted", "corrected", "reasons", "scores"),
         "lungs_found": tuple(one.name for one in fields(LungRecord)),
-        "opaque_share": ZONES,
+        "opaque_share": ("lungs", *ZONES),
         "heatmap_shows": tuple(one.name for one in fields(HeatmapRecord)),
         "error": ("code", "message"),
     }

@@ -117,7 +117,7 @@ def _opened(array_file: Path, note: dict[str, Any]) -> CachedFilms:
 def _fingerprint(table: FilmTable, spec: Standardisation) -> str:
     parts = [__version__, spec.model_dump_json()]
     if spec.needs_lungs:
-        parts.append(_finder().sha256)
+        parts.append(_finder().identity["sha256"])
     for path in table.paths:
         status = path.stat() if path.exists() else None
         parts.append(f"{path}|{status.st_size}|{status.st_mtime_ns}" if status else f"{path}|absent")

@@ -210,7 +210,11 @@ def _card(reading: FilmReading, number: int, folder: Path, side: int) -> dict[st
         "overlays": _overlays(reading, folder) if film is not None else [],
         "boxes": _boxes(reading) if film is not None else None,
         "lung_flags": reading.lungs_found.flags if reading.lungs_found is not None else (),
-        "opaque": [{"word": words(zone), "percent": _percent(share)} for zone, share in reading.opaque_share.items()],
+        "opaque": [
+            {"word": words(zone), "percent": _percent(share)}
+            for zone, share in reading.opaque_share.items()
+            if share is not None
+        ],
         "heatmap_of": None if shows is None else words(shows.of),
         "heatmap_blank": shows is not None and shows.maximum == 0,
         "at_prevalence": [

@@ -138,7 +138,9 @@ class FilmReading(_Line):
     lungs_found: LungsFound | None = None
     boxes: Annotated[tuple[FoundBox, ...], BeforeValidator(_list_if_none)] = ()
     opacity: str | None = None
-    opaque_share: Annotated[dict[str, Probability], BeforeValidator(_empty_if_none)] = Field(default_factory=dict)
+    opaque_share: Annotated[dict[str, Probability | None], BeforeValidator(_empty_if_none)] = Field(
+        default_factory=dict
+    )
     heatmap: str | None = None
     heatmap_shows: HeatmapShown | None = None
     error: FilmError | None = None
