@@ -1,3 +1,70 @@
-"""A model against films: where it looks, what it finds, whether to believe it."""
+"""A model against evidence: where it looks, and what that can be believed for (M3, M21, M23)."""
 
 from __future__ import annotations
+
+from carina.evidence.baselines import average_boxes, lung_centre_boxes, lung_centres
+from carina.evidence.boxes import BoxRow, BoxTable, read_boxes
+from carina.evidence.estimates import Estimate, patient_bootstrap, patient_mean
+from carina.evidence.explain import ExplainOptions, Explanation, Plan, explain, plan_films
+from carina.evidence.explain_files import write_explanation
+from carina.evidence.findings import Finding, findings
+from carina.evidence.localisation import (
+    Detections,
+    Overlap,
+    average_precision,
+    box_iou,
+    box_mask,
+    froc_sensitivity,
+    heat_boxes,
+    map_overlap,
+    match_boxes,
+    pointing_hit,
+)
+from carina.evidence.measures import MEASURES, MeasureKind
+from carina.evidence.perturbation import Curves, Occlusion, curve_area, deletion_insertion, occlusion
+from carina.evidence.randomised import shuffled_weights, weight_layers
+from carina.evidence.relevance import MassShare, mass_share
+from carina.evidence.similarity import rank_correlation, structural_similarity
+
+__all__ = [
+    "MEASURES",
+    "BoxRow",
+    "BoxTable",
+    "Curves",
+    "Detections",
+    "Estimate",
+    "ExplainOptions",
+    "Explanation",
+    "Finding",
+    "MassShare",
+    "MeasureKind",
+    "Occlusion",
+    "Overlap",
+    "Plan",
+    "average_boxes",
+    "average_precision",
+    "box_iou",
+    "box_mask",
+    "curve_area",
+    "deletion_insertion",
+    "explain",
+    "findings",
+    "froc_sensitivity",
+    "heat_boxes",
+    "lung_centre_boxes",
+    "lung_centres",
+    "map_overlap",
+    "mass_share",
+    "match_boxes",
+    "occlusion",
+    "patient_bootstrap",
+    "patient_mean",
+    "plan_films",
+    "pointing_hit",
+    "rank_correlation",
+    "read_boxes",
+    "shuffled_weights",
+    "structural_similarity",
+    "weight_layers",
+    "write_explanation",
+]
