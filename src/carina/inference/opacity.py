@@ -52,7 +52,7 @@ def opaque_shares(opacity: Array, fields: LungFields, *, without_heart: bool = T
     fields : LungFields
         Of the film.
     without_heart : bool
-        Leave out the estimated heart, which lies in the fields and is no parenchyma; see `carina.imaging.lung_fields.heart`.
+        Leave out the estimated heart, which lies in the fields and is no parenchyma; see `lung_fields.heart`.
 
     Returns
     -------

@@ -19,6 +19,7 @@ from torch import Tensor
 from carina.imaging import Standardisation, standardise
 from carina.imaging.framing import frame_film
 from carina.imaging.lung_fields import LungFields, flipped
+from carina.imaging.lung_medial import HEIGHTS
 from carina.imaging.phantom import phantom_film
 from carina.networks.branch_planting import LungRoom, boxes_around, distract, plant_opacity
 from carina.types import Array, Bytes
@@ -96,11 +97,8 @@ def plain_film(pixels: Array, fields: LungFields, source: str) -> PlainFilm:
     sides = (max(8, round(pixels.shape[1] * share)), max(8, round(pixels.shape[0] * share)))
     method = cv2.INTER_AREA if share < 1 else cv2.INTER_LINEAR
     small = np.rint(cv2.resize(pixels, sides, interpolation=method) * 255.0)
-    medial = fields.medial
-    if medial is not None:
-        medial = cv2.resize(medial.astype(np.uint8), sides, interpolation=cv2.INTER_NEAREST) > 0
     mask = np.asarray(cv2.resize(fields.mask, sides, interpolation=cv2.INTER_NEAREST), np.uint8)
-    return PlainFilm(np.asarray(small, np.uint8), replace(fields, mask=mask, medial=medial), source)
+    return PlainFilm(np.asarray(small, np.uint8), replace(fields, mask=mask), source)
 
 
 def phantom_plain_films(count: int, seed: int) -> Iterator[PlainFilm]:
@@ -108,7 +106,7 @@ def phantom_plain_films(count: int, seed: int) -> Iterator[PlainFilm]:
     for number in range(count):
         made = phantom_film(seed + number, label=_PHANTOM_LABELS[number % len(_PHANTOM_LABELS)], size=WORKING_SIDE)
         mask = np.asarray(made.right_lung.astype(np.uint8) + 2 * (made.left_lung & ~made.right_lung), np.uint8)
-        fields = LungFields(mask, medial=np.zeros(mask.shape, np.bool_))
+        fields = LungFields(mask, medial=np.zeros((2, HEIGHTS), np.float32))  # theirs leave the heart out
         yield PlainFilm(np.asarray(np.rint(made.pixels * 255.0), np.uint8), fields, "phantom", made.opacity)
 
 
@@ -134,6 +132,10 @@ class BranchFilms:
 
     def __len__(self) -> int:
         return len(self.films)
+
+    def counts(self) -> dict[str, int]:
+        """Films by source."""
+        return {source: len(rows) for source, rows in sorted(self._by_source.items())}
 
     def batch(self, count: int, seed: int) -> BranchBatch:
         """Draw films; the same seed draws the same.
@@ -220,11 +222,10 @@ def _moved(film: PlainFilm, draw: np.random.Generator) -> PlainFilm:
         return np.asarray(cv2.warpAffine(mask, matrix, (columns, rows), flags=cv2.INTER_NEAREST), np.uint8)
 
     turned = cv2.warpAffine(pixels, matrix, (columns, rows), flags=cv2.INTER_LINEAR)
-    medial = None if fields.medial is None else nearest(fields.medial.astype(np.uint8)) > 0
     return replace(
         film,
         pixels=np.asarray(turned, np.uint8),
-        fields=LungFields(nearest(fields.mask), fields.flags, medial),
+        fields=replace(fields, mask=nearest(fields.mask)),
         extent=None if extent is None else nearest(extent.astype(np.uint8)) > 0,
     )
 

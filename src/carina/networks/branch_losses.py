@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from carina.networks.branch_network import BranchOutputs
-from carina.networks.branch_targets import BoxTargets
+from carina.networks.branch_films import BranchBatch
+from carina.networks.branch_network import Branches, BranchOutputs
+from carina.networks.branch_targets import BoxTargets, box_targets
 
-__all__ = ["BranchLoss", "branch_loss", "focal_loss", "giou_of_distances", "score_map_loss"]
+__all__ = ["BranchLoss", "branch_loss", "branch_step", "focal_loss", "giou_of_distances", "score_map_loss"]
 
 _ALPHA, _GAMMA = 0.25, 2.0
 _SMOOTH = 1.0
@@ -144,3 +145,11 @@ def branch_loss(found: BranchOutputs, boxes: BoxTargets, opacity: Tensor) -> Bra
         middles=middles / count,
         opacity=score_map_loss(found.opacity_logits, opacity),
     )
+
+
+def branch_step(branches: Branches, maps: tuple[Tensor, ...], batch: BranchBatch) -> Tensor:
+    """Loss of one batch of films with known opacities, from the trunk's maps of them: scalar."""
+    where = maps[0].device
+    targets = box_targets(batch.boxes, branches.boxes.centres.cpu(), branches.boxes.strides.cpu())
+    moved = BoxTargets(*(part.to(where) for part in targets))
+    return branch_loss(branches(maps), moved, batch.opacity.to(where)).total

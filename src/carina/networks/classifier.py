@@ -8,7 +8,10 @@ import lightning
 import torch
 from torch import Tensor
 
+from carina.errors import TrainingError
 from carina.networks.augmentation import Augmentation
+from carina.networks.branch_films import BranchFilms
+from carina.networks.branch_losses import branch_step
 from carina.networks.film_data import Batch, epoch_seed
 from carina.networks.losses import FilmLoss
 from carina.networks.recipe import Recipe
@@ -28,12 +31,17 @@ class FilmClassifier(lightning.LightningModule):
     ----------
     task : Task
     recipe : Recipe
+    branch_films : BranchFilms or None
+        Of the joint mode: films with made opacities, a batch of which goes beside each batch of the table's films.
     """
 
-    def __init__(self, task: Task, recipe: Recipe) -> None:
+    def __init__(self, task: Task, recipe: Recipe, branch_films: BranchFilms | None = None) -> None:
         super().__init__()
         self.recipe = recipe
         self.network = build_network(task, recipe.network_spec(), pretrained=recipe.pretrained)
+        self.branch_films = branch_films
+        if branch_films is not None:
+            self.network.add_branches()
         # channels last: 1.8 times the speed of the default layout on a CPU, for the depthwise convolutions
         self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
         self.augmentation = Augmentation(recipe.augmentation)
@@ -50,14 +58,33 @@ class FilmClassifier(lightning.LightningModule):
         if number == 0:
             torch.manual_seed(epoch_seed(self.recipe.seed, self.current_epoch) + self.global_rank)
 
-    def training_step(self, batch: Batch, _number: int) -> Tensor:
-        """Loss of one augmented batch."""
+    def training_step(self, batch: Batch, number: int) -> Tensor:
+        """Loss of one augmented batch, and in the joint mode of a batch of made opacities beside it."""
         films, targets, root, inner = batch
         augmented, _ = self.augmentation(_scaled(films))
-        logits = self.network(augmented.contiguous(memory_format=torch.channels_last))
-        loss: Tensor = self.loss(logits.float(), targets, root, inner)
+        if self.branch_films is None:
+            logits = self.network(augmented.contiguous(memory_format=torch.channels_last))
+            loss: Tensor = self.loss(logits.float(), targets, root, inner)
+        else:
+            logits, beside = self._beside(augmented, number)
+            loss = self.loss(logits.float(), targets, root, inner) + self.recipe.branch_weight * beside
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(films))
         return loss
+
+    def _beside(self, films: Tensor, number: int) -> tuple[Tensor, Tensor]:
+        """Logits of the classifier's films, and the branches' loss on films of their own, from one forward pass."""
+        source, branches = self.branch_films, self.network.branches
+        if source is None or branches is None:
+            raise TrainingError("a joint training needs films for its branches; found none")
+        seed = epoch_seed(self.recipe.seed, self.current_epoch) + number * self.trainer.world_size + self.global_rank
+        drawn = source.batch(self.recipe.branch_batch, seed)
+        both = torch.cat([films, _scaled(drawn.films).to(films.device)]).contiguous(memory_format=torch.channels_last)
+        maps = self.network.maps(both)
+        count = len(films)
+        _, scores = self.network.head(maps[-1][:count])
+        loss = branch_step(branches, tuple(one[count:].float() for one in maps), drawn)
+        self.log("branch_loss", loss, on_step=False, on_epoch=True, batch_size=len(drawn.films))
+        return self.network.logits(scores), loss
 
     def validation_step(self, batch: Batch, _number: int) -> None:
         """Loss of one batch of `tune`, as it is."""

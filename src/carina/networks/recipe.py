@@ -43,6 +43,17 @@ class Recipe(BaseModel):
     smoothing: float = Field(0.05, ge=0, lt=0.5, description="label smoothing")
     paper_sizes: bool = Field(False, description="draw M25's class sizes (400 N, 400 B, 400 V, 200 C) each epoch")
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field("32-true", description="Lightning precision")
+    branches: bool = Field(False, description="also train box branch and opacity map (M21, M22; efficientnet_lite0)")
+    branch_backbone: Literal["frozen", "joint"] = Field(
+        "frozen", description="frozen: on the finished classifier, whose logits stay; joint: beside it"
+    )
+    branch_normal: str = Field("normal", description="label of the films that opacities are made on")
+    branch_phantoms: int = Field(200, ge=0, le=100_000, description="phantom films beside them")
+    branch_epochs: int = Field(7, ge=1, le=1000, description="frozen: rounds of branch_films films")
+    branch_films: int = Field(1600, ge=2, le=10_000_000, description="frozen: films drawn a round")
+    branch_batch: int = Field(16, ge=2, le=4096, description="films a step; joint: beside each batch")
+    branch_learning_rate: float = Field(3e-3, gt=0, le=1, description="frozen: peak of the one-cycle schedule")
+    branch_weight: float = Field(0.5, ge=0, le=100, description="joint: weight of the branches' loss")
     seed: int = Field(20200820, ge=0, le=2**31 - 1, description="of split, initial weights, draws and augmentation")
 
     def changed(self, changes: Mapping[str, object]) -> Recipe:
@@ -54,6 +65,16 @@ class Recipe(BaseModel):
             If a setting is unknown or out of range.
         """
         return _validated({**self.model_dump(), **changes}, "the training")
+
+    @property
+    def joint(self) -> bool:
+        """Whether the branches learn beside the classifier and change it."""
+        return self.branches and self.branch_backbone == "joint"
+
+    def of_classifier(self) -> dict[str, object]:
+        """Give the settings that decide the classifier's weights, as JSON; those of frozen branches do not."""
+        values = self.model_dump(mode="json")
+        return values if self.joint else {name: value for name, value in values.items() if "branch" not in name}
 
     def network_spec(self) -> NetworkSpec:
         """Part that decides the architecture."""

@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from carina import __version__
 from carina.errors import TableError, TrainingError
 from carina.inference import Calibration, calibrated_probabilities, fit_calibration, open_session, write_bundle
+from carina.inference.lungs import LungFinder
+from carina.networks.branch_training import fit_branches
 from carina.networks.export import export_onnx
 from carina.networks.judgement import judge
 from carina.networks.model_card import model_card
@@ -125,6 +127,16 @@ def train_bundle(order: TrainingOrder, progress: Callable[[int, int], None] | No
         sys.stderr.write(f"film {image} left out: {reason}\n")
     curve = _learning_curve(order, prepared, shares)
     trained = fit(prepared, order.task, order.recipe, order.out, order.machine)
+    branches = None
+    if order.recipe.branches:
+        branches = fit_branches(
+            trained.network,
+            prepared.table,
+            order.recipe,
+            order.out,
+            finder=LungFinder.load(),
+            accelerator=order.machine.accelerator,
+        )
     model = export_onnx(trained.network)
     logits = _logits(model, prepared, order.machine.threads or 1)
     calibration = _calibrate(order, prepared, model, logits)
@@ -139,6 +151,8 @@ def train_bundle(order: TrainingOrder, progress: Callable[[int, int], None] | No
     description = _description(order, prepared, trained, calibration)
     description["training"]["learning_curve"] = curve
     description["figures"] = figures
+    if branches is not None:
+        description["branches"] = branches.to_dict()
     write_bundle(target, model, description, model_card(description, order.task))
     return target
 

@@ -1,8 +1,8 @@
 """The expanding path: maps of the same depth joined, upsampled four times to a score map (M22).
 
 A U-shaped network on a classifier's trunk: from stride 32 the path is upsampled to the strides 16, 8, 4 and 2 and at
-each of them joins the trunk's map of the same depth. Its maps at strides 16 and 8 are the pyramid that the box branch reads;
-its end is the opacity map.
+each of them joins the trunk's map of the same depth. Its maps at strides 16 and 8 are the pyramid that the box branch
+reads; its end is the opacity map.
 
 References
 ----------

@@ -19,6 +19,8 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAverag
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from carina.errors import OutputError, TrainingError
+from carina.inference.lungs import LungFinder
+from carina.networks.branch_training import branch_films
 from carina.networks.classifier import FilmClassifier
 from carina.networks.film_cache import CachedFilms, cache_films
 from carina.networks.film_data import FilmData, FilmPart
@@ -193,7 +195,8 @@ def fit(prepared: Prepared, task: Task, recipe: Recipe, out: Path, machine: Mach
     require_two_classes(prepared.table.part("train").labels, task)
     resume = _same_run(prepared, task, recipe, out)
     torch.manual_seed(recipe.seed)
-    classifier = FilmClassifier(task, recipe)
+    beside = branch_films(prepared.table, recipe, LungFinder.load(), "train", augment=True) if recipe.joint else None
+    classifier = FilmClassifier(task, recipe, beside)
     data = _data(prepared, task, recipe)
     keeper = ModelCheckpoint(
         out / "checkpoints", "best", monitor="tune_loss", save_last=True, enable_version_counter=False
@@ -275,7 +278,7 @@ def _data(prepared: Prepared, task: Task, recipe: Recipe) -> FilmData:
 def _same_run(prepared: Prepared, task: Task, recipe: Recipe, out: Path) -> Path | None:
     """Checkpoint to go on from; refuses a folder that holds another training."""
     now = {
-        "recipe": recipe.model_dump(mode="json"),
+        "recipe": recipe.of_classifier(),
         "task": task.model_dump(mode="json"),
         "table_sha256": prepared.table.sha256,
         "split_sha256": _split_sha256(prepared),
