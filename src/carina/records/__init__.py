@@ -21,6 +21,7 @@ from carina.records.ethnicity import (
     prioritise_expr,
 )
 from carina.records.extract import Extract, Source, canonical_rows, read_extract, read_extracts
+from carina.records.fhir import read_fhir, read_fhir_files
 from carina.records.icd10 import (
     CodeRule,
     CodesCall,
@@ -93,6 +94,8 @@ __all__ = [
     "prioritise_expr",
     "read_extract",
     "read_extracts",
+    "read_fhir",
+    "read_fhir_files",
     "read_raw",
     "report_agreement",
     "report_rules_version",

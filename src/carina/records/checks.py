@@ -87,9 +87,9 @@ def _measurement() -> list[tuple[str, pl.Expr, str]]:
     must = "the BMI must be weight over height squared"
     measures = ["height_cm", "weight_kg", "bmi", "temperature_c", "spo2_percent", "respiratory_rate"]
     return [
-        ("weight_kg", differs & pounds, f"{must}; it is where the weight is read as pounds: suspected lb for kg"),
+        ("bmi", differs & pounds, f"{must}; it is where the weight is read as pounds: suspected lb for kg"),
         (
-            "height_cm",
+            "bmi",
             differs & ~pounds & inches,
             f"{must}; it is where the height is read as inches: suspected in for cm",
         ),

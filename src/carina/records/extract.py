@@ -7,7 +7,7 @@ admission too: left out alone, it could turn a film with pneumonia into a film w
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,8 @@ class Extract:
         What was found out about the files or columns as a whole.
     agreement : Agreement or None
         Reads only: coded reads beside the rules for free text.
+    mapping_sha256 : str or None
+        Of the mapping file.
     """
 
     table: str
@@ -68,6 +70,17 @@ class Extract:
     sources: tuple[Source, ...] = ()
     notes: tuple[str, ...] = ()
     agreement: Agreement | None = None
+    mapping_sha256: str | None = None
+
+    @property
+    def source_sha256(self) -> list[str]:
+        """Of each file, lower-case hex."""
+        return [one.sha256 for one in self.sources]
+
+    @property
+    def source_rows(self) -> int:
+        """Rows of all files."""
+        return sum(one.rows for one in self.sources)
 
     @property
     def rejected_rows(self) -> int:
@@ -160,7 +173,8 @@ def canonical_rows(table: str, raws: Sequence[Raw], mapping: Mapping, *, strict:
     build = _Build(table, mapping.table(table), mapping.time_zone)
     for number, raw in enumerate(raws):
         build.add(number, raw, strict=strict)
-    return build.finish([Source(raw.name, raw.sha256, raw.frame.height + raw.rejected.height) for raw in raws])
+    sources = [Source(raw.name, raw.sha256, raw.frame.height + raw.rejected.height) for raw in raws]
+    return replace(build.finish(sources), mapping_sha256=mapping.sha256)
 
 
 @dataclass

@@ -6,6 +6,7 @@ must be ISO 8601, codes without a translation must be ours or one of the spellin
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 import zoneinfo
 from pathlib import Path
@@ -115,6 +116,8 @@ class Mapping(_Part):
         In which moments are local; moments that carry an offset are turned into it.
     admissions, vitals, reads, microbiology : TableMap or None
         The extracts.
+    sha256 : str or None
+        Of the file it was read from, lower-case hex; never written in one.
     """
 
     format: Literal[1] = 1
@@ -124,6 +127,7 @@ class Mapping(_Part):
     vitals: TableMap | None = None
     reads: TableMap | None = None
     microbiology: TableMap | None = None
+    sha256: str | None = Field(None, exclude=True)
 
     @field_validator("time_zone")
     @classmethod
@@ -197,19 +201,21 @@ def load_mapping(path: Path) -> Mapping:
         If it cannot be read, is not TOML, or names columns, units or zones that do not exist.
     """
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        text = path.read_bytes()
+        data = tomllib.loads(text.decode("utf-8"))
     except OSError as error:
         raise RecordsError(f"the mapping must be a readable file; {str(path)!r}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecordsError(f"the mapping must be TOML in UTF-8; {str(path)!r}: {error}") from None
     try:
-        return Mapping.model_validate(data)
+        mapping = Mapping.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise RecordsError(
             f"the mapping {str(path)!r} must describe extracts; at {place or 'its tables'}: {first['msg']}"
         ) from None
+    return mapping.model_copy(update={"sha256": hashlib.sha256(text).hexdigest()})
 
 
 def our_mapping() -> Mapping:
