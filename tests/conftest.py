@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +146,45 @@ def make_film() -> Callable[..., Path]:
         return path
 
     return make
+
+
+_PG_CTL = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Iterator[Path]:
+    """Socket folder of a PostgreSQL cluster of this test session alone; it listens on no network."""
+    if not _PG_CTL:
+        pytest.skip("PostgreSQL's server is not installed (Debian's package postgresql)")
+    folder = Path(tempfile.mkdtemp(prefix="carina-pg-"))
+    as_owner: list[str] = []
+    if os.geteuid() == 0:  # the server refuses to run as root
+        owner = pwd.getpwnam("postgres")
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+        as_owner = ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups"]
+    control = [*as_owner, str(_PG_CTL[-1]), "--pgdata", str(folder / "data"), "--silent"]
+    options = f"-k {folder} -c listen_addresses= -c fsync=off -c max_connections=20 -c shared_buffers=16MB"
+
+    def run(*command: str) -> None:
+        subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL, timeout=120)  # noqa: S603 - ours
+
+    run(*control, "initdb", "--options", "--auth=trust --username=postgres --encoding=UTF8 --no-sync")
+    try:
+        run(*control, "--wait", "--options", options, "--log", str(folder / "log"), "start")
+        yield folder
+        run(*control, "--mode", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+_DATABASES = count(1)
+
+
+@pytest.fixture
+def postgres_url(postgres_cluster: Path) -> str:
+    """URL of an empty database."""
+    psycopg = pytest.importorskip("psycopg", reason="PostgreSQL needs the extra 'postgres'")
+    name = f"study{next(_DATABASES)}"
+    with psycopg.connect(host=str(postgres_cluster), user="postgres", dbname="postgres", autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+    return f"postgresql://postgres@/{name}?host={postgres_cluster}"

@@ -14,7 +14,7 @@ import shutil
 import stat
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -190,17 +190,18 @@ def create_study(
     made = not folder.exists()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    try:
-        study = _open(folder, file, new=True)
+    with ExitStack() as undo:
+        undo.callback(_clear, folder, remove=made)
         if key_folder is not None:
             from carina.deidentify import create_keys  # noqa: PLC0415 - only research studies need its libraries
 
-            create_keys(key_folder)
+            create_keys(key_folder)  # refuses a folder that holds anything, so that what is undone is ours
+            undo.callback(shutil.rmtree, key_folder)
+        study = _open(folder, file, new=True)
+        undo.callback(study.close)
         study.archive.audit("study_created", {"kind": kind, "study_id": file.study_id})
         _write_file(folder / _FILE, file)
-    except BaseException:
-        _clear(folder, remove=made)
-        raise
+        undo.pop_all()
     return study
 
 
