@@ -41,6 +41,12 @@ def command_line() -> str:
         verb = group.get_command(context, name)
         text = verb.get_help(click.Context(verb, info_name=name, parent=context))
         parts.append(f"## carina {name}\n\n```text\n{text}\n```")
+        if isinstance(verb, click.Group):
+            inner = click.Context(verb, info_name=name, parent=context)
+            for part in verb.list_commands(inner):
+                command = verb.get_command(inner, part)
+                text = command.get_help(click.Context(command, info_name=part, parent=inner))
+                parts.append(f"### carina {name} {part}\n\n```text\n{text}\n```")
     return "\n\n".join(parts)
 
 

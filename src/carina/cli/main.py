@@ -16,12 +16,14 @@ from typer.core import TyperGroup
 
 from carina import __version__
 from carina.cli.calibrate import calibrate
+from carina.cli.cohort import cohort, sample_size
 from carina.cli.explain import explain
 from carina.cli.ingest import ingest
 from carina.cli.init import init
 from carina.cli.page import page
 from carina.cli.phantom import phantom
 from carina.cli.predict import predict
+from carina.cli.synth import synth
 from carina.cli.train import train
 from carina.errors import CarinaError
 
@@ -74,8 +76,11 @@ app.command("calibrate")(calibrate)
 app.command("explain")(explain)
 app.command("page")(page)
 app.command("phantom")(phantom)
+app.add_typer(synth, name="synth")
 app.command("init")(init)
 app.command("ingest")(ingest)
+app.command("cohort")(cohort)
+app.command("sample-size")(sample_size)
 
 
 def main() -> None:
