@@ -23,6 +23,7 @@ from carina.cli.init import init
 from carina.cli.page import page
 from carina.cli.phantom import phantom
 from carina.cli.predict import predict
+from carina.cli.records import records
 from carina.cli.synth import synth
 from carina.cli.train import train
 from carina.errors import CarinaError
@@ -79,6 +80,7 @@ app.command("phantom")(phantom)
 app.add_typer(synth, name="synth")
 app.command("init")(init)
 app.command("ingest")(ingest)
+app.add_typer(records, name="records")
 app.command("cohort")(cohort)
 app.command("sample-size")(sample_size)
 

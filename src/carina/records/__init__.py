@@ -22,6 +22,7 @@ from carina.records.ethnicity import (
 )
 from carina.records.extract import Extract, Source, canonical_rows, read_extract, read_extracts
 from carina.records.fhir import read_fhir, read_fhir_files
+from carina.records.guesses import Guess
 from carina.records.icd10 import (
     CodeRule,
     CodesCall,
@@ -44,6 +45,7 @@ from carina.records.reports import (
     report_agreement,
     report_rules_version,
 )
+from carina.records.suggest import Suggestion, suggest_mapping
 
 __all__ = [
     "CHOICES",
@@ -61,11 +63,13 @@ __all__ = [
     "CodesCall",
     "ColumnMap",
     "Extract",
+    "Guess",
     "Mapping",
     "PneumoniaCodes",
     "Raw",
     "ReportCall",
     "Source",
+    "Suggestion",
     "TableMap",
     "canonical_rows",
     "check_contract",
@@ -100,4 +104,5 @@ __all__ = [
     "report_agreement",
     "report_rules_version",
     "shows_pneumonia",
+    "suggest_mapping",
 ]

@@ -22,7 +22,7 @@ from carina.records.moments import parse_date, parse_moment
 from carina.records.nhi import nhi_problems
 from carina.records.organisms import fold, organism_synonyms
 
-__all__ = ["Parsed", "Setting", "parse_column"]
+__all__ = ["Parsed", "Setting", "known_words", "parse_column"]
 
 
 @dataclass(frozen=True)
@@ -183,8 +183,8 @@ def _date(cells: pl.Series, setting: Setting) -> Parsed:
 
 
 @cache
-def _words(column: str) -> dict[str, str]:
-    """Every known spelling of a column's codes, folded, to the code."""
+def known_words(column: str) -> dict[str, str]:
+    """Return every known spelling of a column's codes, folded, to the code."""
     if column == "organism":
         return organism_synonyms()
     data = tomllib.loads(files("carina.records").joinpath("choices.toml").read_text("utf-8"))
@@ -196,7 +196,7 @@ def _translated(cells: pl.Series, setting: Setting) -> tuple[pl.Series, dict[str
     """Return cells as text, and our code of each distinct one that has one."""
     text = cells.cast(pl.String)
     own = {key.strip().casefold(): value.strip() for key, value in setting.spec.values.items()}
-    words = _words(setting.column)
+    words = known_words(setting.column)
     found = {}
     for cell in text.unique().drop_nulls().to_list():
         word = own.get(cell.strip().casefold(), cell)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
+
 import polars as pl
 
 __all__ = ["ISO", "parse_date", "parse_moment"]
@@ -10,6 +13,7 @@ ISO = "ISO 8601, such as 2020-07-01T14:30"
 """What a moment without a format must be."""
 
 _YEARS = (1900, 2100)
+_EXAMPLE = dt.datetime(2021, 1, 9, 8, 5)  # noqa: DTZ001 - naive on purpose, as extracts are
 _NAIVE = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
 _OFFSET = r"(Z|[+-][0-9]{2}:?[0-9]{2})$"
 # What a cell that breaks its format looks like instead; the last that matches is named.
@@ -81,12 +85,13 @@ def _parse(
     wanted = f"must be written as {' or '.join(formats)}" if formats else f"must be written as {ISO}"
     reason = pl.lit(f"{wanted}; it is not")
     look = pl.lit(text)
+    own = [_EXAMPLE.strftime(one) for one in formats or _NAIVE[1:]]
     for pattern, spoken in _LOOKS:
-        reason = (
-            pl.when(look.str.contains(pattern))
-            .then(pl.lit(f"{wanted}; this one looks like {spoken}: formats are mixed in the column"))
-            .otherwise(reason)
-        )
+        if any(re.search(pattern, example) for example in own):
+            told = f"{wanted}; this one is no day or time that exists"
+        else:
+            told = f"{wanted}; this one looks like {spoken}: formats are mixed in the column"
+        reason = pl.when(look.str.contains(pattern)).then(pl.lit(told)).otherwise(reason)
     if not whole_days and formats:
         bare = _matches_without_time(text, formats)
         reason = pl.when(bare).then(pl.lit(f"{wanted}; this one has no time of day")).otherwise(reason)
