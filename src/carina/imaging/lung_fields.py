@@ -43,7 +43,7 @@ ZONES = ("right_upper", "right_middle", "right_lower", "left_upper", "left_middl
 _PALETTE = (0, 0, 0, 230, 159, 0, 86, 180, 233)  # black, orange, sky blue: told apart by colour-blind eyes (Okabe, Ito)
 _CUT_SIDE = 96
 _THROUGH = 0.35
-_SMALLER = 0.25
+_SPECK = 0.05
 _LARGEST_MASK = 100_000_000
 
 
@@ -58,8 +58,8 @@ class LungFields:
     flags : tuple of str
         One sentence for each reason not to believe the fields; empty where they are plausible.
     medial : ndarray of float32, (2, 24), or None
-        The network's estimate of how far heart and mediastinum reach into the fields, where one was made: shares of each
-        row's lung from its medial edge, right then left, at 24 heights from apex to base; see `heart`.
+        The network's estimate of how far heart and mediastinum reach into the fields, where one was made: shares of
+        each row's lung from its medial edge, right then left, at 24 heights from apex to base; see `heart`.
 
     Examples
     --------
@@ -217,7 +217,7 @@ def separated(inside: Bytes) -> Bytes:
 
 
 def _one_lung(inside: Bytes) -> list[Bytes]:
-    """A single lung belongs to the half of the film where its centre lies."""
+    """Give a single lung to the half of the film where its centre lies."""
     centre = float(np.nonzero(inside)[1].mean())
     nothing = np.zeros_like(inside)
     return [inside, nothing] if centre < (inside.shape[1] - 1) / 2 else [nothing, inside]
@@ -259,7 +259,7 @@ def _cut(inside: Bytes) -> NDArray[np.int64] | None:
         path[row] = start + int(total[row, start : int(path[row + 1]) + 2].argmin())
     through = float(cost[np.arange(_CUT_SIDE), path].mean())
     on_right = float(sum(small[row, : low + path[row]].sum() for row in range(_CUT_SIDE))) / float(small.sum())
-    if through > _THROUGH or min(on_right, 1.0 - on_right) < _SMALLER * 0.2:
+    if through > _THROUGH or min(on_right, 1.0 - on_right) < _SPECK:
         return None
     rows = np.clip((np.arange(inside.shape[0]) - y + 0.5) / height * _CUT_SIDE - 0.5, 0, _CUT_SIDE - 1)
     return np.asarray(
@@ -311,8 +311,8 @@ def decode_mask(data: bytes, shape: tuple[int, int] | None = None) -> LungFields
         with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
             if picture.mode != "P" or picture.width * picture.height > _LARGEST_MASK:
                 raise InputError(
-                    f"a lung mask must be an indexed PNG of at most {_LARGEST_MASK} pixels; found mode {picture.mode!r} "
-                    f"and {picture.width} x {picture.height} pixels"
+                    f"a lung mask must be an indexed PNG of at most {_LARGEST_MASK} pixels; found mode "
+                    f"{picture.mode!r} and {picture.width} x {picture.height} pixels"
                 )
             _same_size((picture.height, picture.width), shape)
             mask = np.array(picture, np.uint8)

@@ -77,7 +77,7 @@ def _median(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _beside_diaphragm(towards: Mask) -> Mask:
-    """Rows at the base whose medial edge is the diaphragm: it has left the edge above by a fifth of the lung's width."""
+    """Rows at the base whose medial edge is the diaphragm: a fifth of the lung's width off the edge above."""
     start = towards.argmax(axis=1)
     low = round(_BASE * len(start))
     edge = start[min(low, len(start) - 1)]

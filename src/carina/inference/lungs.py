@@ -22,7 +22,7 @@ from carina.imaging.standardise import Standardisation, standardise
 from carina.inference.bundle import load_bundle
 from carina.types import Array, Bytes, Film
 
-__all__ = ["LungFinder"]
+__all__ = ["LungFinder", "open_lung_network"]
 
 _INPUT, _OUTPUT = "film", "fields"
 _CHANNELS = 3
@@ -42,8 +42,8 @@ class LungFinder:
     Parameters
     ----------
     session : object
-        ONNX Runtime session; input ``film`` (B, 1, S, S) in [0, 1], output ``fields`` (B, 3, s, s), the probabilities of
-        the patient's right field, left field, and of the part of both beside heart and mediastinum.
+        ONNX Runtime session; input ``film`` (B, 1, S, S) in [0, 1], output ``fields`` (B, 3, s, s), the probabilities
+        of the patient's right field, left field, and of the part of both beside heart and mediastinum.
     preprocessing : Standardisation
     identity : dict of str to str
         Name, version and first digits of the model's hash.
@@ -79,7 +79,7 @@ class LungFinder:
         """
         home = Path(path) if path is not None else Path(str(files("carina"))) / "models" / _SHIPPED
         bundle = load_bundle(home, task=_SHIPPED)
-        return cls(_open(bundle.model, threads), bundle.preprocessing, bundle.identity)
+        return cls(open_lung_network(bundle.model, threads), bundle.preprocessing, bundle.identity)
 
     def find(self, film: Film | Array) -> LungFields:
         """Find the lung fields of a film.
@@ -156,7 +156,8 @@ def _checked(pixels: Any) -> Array:
     return values
 
 
-def _open(model: bytes, threads: int) -> _Session:
+def open_lung_network(model: bytes, threads: int = 1) -> _Session:
+    """Load the network of a lung bundle into ONNX Runtime."""
     import onnxruntime  # noqa: PLC0415 - 90 ms, and only where lungs are looked for
 
     onnxruntime.set_default_logger_severity(_LOG_FATAL)

@@ -26,7 +26,7 @@ def _chance(count: int, p: float) -> Tensor:
 
 
 def _grid(count: int, size: int) -> tuple[Tensor, Tensor]:
-    """Sampling grid (B, size, size, 2) and which films are mirrored (B,)."""
+    """Draw the sampling grid (B, size, size, 2) and which films are mirrored (B,)."""
     far = _chance(count, 0.15)
     angle = torch.where(far, _uniform(count, -40, 40), _uniform(count, -14, 14)) * (math.pi / 180)
     zoom = torch.exp(_uniform(count, math.log(0.78), math.log(1.35)))

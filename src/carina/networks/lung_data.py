@@ -1,18 +1,19 @@
-"""What the lung network learns from: the real masks, phantom films, and fields of films that a teacher outlined.
+"""What the lung network learns from: films whose lungs were outlined, and phantom films.
 
-Every film becomes a square of `WORK` pixels in 256 greys with three maps after `CHANNELS` and, for each, where the truth
-is known: a real mask says nothing about the heart, a phantom nothing about the field behind its heart.
+Every film becomes a square of `WORK` pixels in 256 greys with three maps (right field, left field, aerated lung) and,
+for each, where the truth is known: a real mask says nothing about the heart, a phantom nothing about the field behind
+its heart.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from carina.errors import TableError
 from carina.imaging import read_film
@@ -20,7 +21,7 @@ from carina.imaging.lung_fields import LEFT, RIGHT, LungFields, from_mask
 from carina.imaging.phantom import phantom_film
 from carina.types import Array, Bytes
 
-__all__ = ["WORK", "LungFilm", "Sample", "field_sample", "masked_films", "phantom_sample", "plain_films", "read_fields"]
+__all__ = ["WORK", "LungFilm", "Sample", "field_sample", "masked_films", "phantom_sample", "read_fields"]
 
 WORK = 192
 _PHANTOM_LABELS = ("normal", "bacterial", "viral", "covid19")
@@ -86,27 +87,6 @@ def masked_films(data: Path) -> list[LungFilm]:
     return sorted((film for film in _rows(data) if film.mask is not None), key=lambda film: film.image_id)
 
 
-def plain_films(data: Path) -> list[LungFilm]:
-    """List the films that a shipped model may learn from and nobody outlined; patients of box films are left out.
-
-    Raises
-    ------
-    TableError
-        If `data` has no ``cxr/images.csv`` or no ``cxr/boxes.csv``.
-    """
-    root = data / "cxr"
-    films = {film.image_id: film for film in _rows(data)}
-    if not (root / "boxes.csv").is_file():
-        raise TableError(f"the boxes must lie in {str(data)!r} as cxr/boxes.csv; they are not there")
-    with (root / "boxes.csv").open(encoding="utf-8", newline="") as stream:
-        boxed = {films[row["image_id"]].patient_id for row in csv.DictReader(stream)}
-    masked = {film.patient_id for film in films.values() if film.mask is not None}
-    with (root / "images.csv").open(encoding="utf-8", newline="") as stream:
-        free = {row["image_id"] for row in csv.DictReader(stream) if row["train_release"] == "yes"}
-    kept = (film for film in films.values() if film.image_id in free and film.patient_id not in boxed | masked)
-    return sorted(kept, key=lambda film: film.image_id)
-
-
 def read_fields(film: LungFilm) -> tuple[Array, LungFields]:
     """Read a film's pixels (H, W) in [0, 1] and its given lung fields at the same size.
 
@@ -137,12 +117,12 @@ def _resized(values: Array) -> Array:
     return np.asarray(cv2.resize(values, (WORK, WORK), interpolation=method), np.float32)
 
 
-def _squared_mask(mask: Sequence[bool] | Bytes) -> Bytes:
+def _squared_mask(mask: NDArray[np.bool_]) -> Bytes:
     return np.asarray(_resized(np.asarray(mask, np.float32)) >= 0.5, np.uint8)  # noqa: PLR2004 - half of the pixel
 
 
 def field_sample(pixels: Array, fields: LungFields) -> Sample:
-    """Sample from a film and its outlined fields; of the heart it knows only that outside the fields nothing is aerated."""
+    """Sample from a film and its outlined fields; of the third map it knows only what lies outside the fields."""
     right, left = _squared_mask(fields.mask == RIGHT), _squared_mask(fields.mask == LEFT)
     both = np.maximum(right, left)
     every = np.ones_like(both)
@@ -150,7 +130,7 @@ def field_sample(pixels: Array, fields: LungFields) -> Sample:
 
 
 def phantom_sample(seed: int, size: int = 256) -> Sample:
-    """Sample from a phantom film: sides known but for what lies between the lungs, where the outline behind the heart is not.
+    """Sample from a phantom film: sides known but for what lies between the lungs, for there the outline is not.
 
     Half of the phantoms are children; every label occurs alike.
     """

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import argparse
+import copy
 import logging
 import time
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -65,12 +64,15 @@ def standardised(films: Tensor, intensity: str) -> Tensor:
     if intensity == "window":
         low, high = torch.quantile(films.flatten(1), torch.tensor([0.01, 0.99]), dim=1)
         low, high = low.view(-1, 1, 1, 1), high.view(-1, 1, 1, 1)
-        return ((films - low) / (high - low).clamp_min(1e-6)).clamp(0, 1)
+        spread: Tensor = ((films - low) / (high - low).clamp_min(1e-6)).clamp(0, 1)
+        return spread
     sigma = films.shape[-1] / 8.0
     mean = _blurred(films, sigma)
     variance = _blurred(films * films, sigma) - mean * mean
     floor = 0.1 * films.flatten(1).std(1, unbiased=False).view(-1, 1, 1, 1)
-    return ((films - mean) / variance.clamp_min(0).sqrt().maximum(floor).clamp_min(1e-6) / 5.0 + 0.5).clamp(0, 1)
+    deviation = variance.clamp_min(0).sqrt().maximum(floor).clamp_min(1e-6)
+    local: Tensor = ((films - mean) / deviation / 5.0 + 0.5).clamp(0, 1)
+    return local
 
 
 def _blurred(films: Tensor, sigma: float) -> Tensor:
@@ -159,9 +161,7 @@ def fit_lungs(groups: Sequence[tuple[Sequence[Sample], float]], recipe: LungReci
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, max_lr=rates, total_steps=recipe.steps, pct_start=0.1, cycle_momentum=False
     )
-    mean = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.averaging), use_buffers=True
-    )
+    averaged = copy.deepcopy(network)
     begun = time.monotonic()
     for step in range(recipe.steps):
         films, truth, known = pool.batch()
@@ -169,12 +169,22 @@ def fit_lungs(groups: Sequence[tuple[Sequence[Sample], float]], recipe: LungReci
         if not torch.isfinite(loss):
             raise TrainingError(f"the lung network's loss must stay finite; it is not at step {step}")
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's own gap
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         schedule.step()
-        mean.update_parameters(network)
+        # the first batches count alike, so that the start does not linger in the mean
+        _average(averaged, network, min(recipe.averaging, step / (step + 1)))
         if (step + 1) % 50 == 0:
             _log.info("step %d loss %.3f, %.0f s", step + 1, loss.item(), time.monotonic() - begun)
-    averaged: LungNetwork = mean.module
     return averaged.eval()
+
+
+@torch.no_grad()
+def _average(mean: LungNetwork, network: LungNetwork, decay: float) -> None:
+    """Move the running mean of weights and statistics towards the network's."""
+    for kept, now in zip(mean.state_dict().values(), network.state_dict().values(), strict=True):
+        if kept.dtype.is_floating_point:
+            kept.lerp_(now, 1.0 - decay)
+        else:
+            kept.copy_(now)
