@@ -7,6 +7,7 @@ import io
 import os
 import stat
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import pytest
 from carina.archive import Archive, Store
 from carina.archive.database import open_engine, upgrade
 from carina.errors import ArchiveError
+
+_BUCKETS = count(1)
 
 
 @pytest.fixture
@@ -30,8 +33,9 @@ def s3_store() -> Iterator[Store]:
         "endpoint_url": f"http://{host}:{port}",
         "skip_instance_cache": True,
     }
-    store = Store("s3://bucket/study", options)
-    store._system.mkdir("bucket")
+    bucket = f"bucket{next(_BUCKETS)}"  # moto keeps its buckets from server to server
+    store = Store(f"s3://{bucket}/study", options)
+    store._system.mkdir(bucket)
     yield store
     server.stop()
 

@@ -128,6 +128,9 @@ def _rows(extract: Any) -> pl.DataFrame:
 
 def _rejected(extract: Any) -> int | None:
     """Count the lines of the extract that were not read; one line can be listed for several columns."""
+    counted = getattr(extract, "rejected_rows", None)
+    if isinstance(counted, int):
+        return counted
     rejected = getattr(extract, "rejected", None)
     if not isinstance(rejected, pl.DataFrame):
         return None

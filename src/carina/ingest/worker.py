@@ -19,8 +19,10 @@ from carina.archive import FilmRecord, LedgerEntry, Store, Study, open_study
 from carina.deidentify import DeidentifiedFilm, Policy, Pseudonymiser, deidentify_dicom, load_key
 from carina.errors import FilmRejectedError
 from carina.imaging import read_film
+from carina.imaging.dicom import looks_like_dicom
 from carina.imaging.film import read_bytes
 from carina.imaging.pictures import picture_format
+from carina.imaging.rejections import rejection
 from carina.inference import Gate, QualityGate
 from carina.ingest.films import describe_film
 from carina.ingest.sources import Source
@@ -194,7 +196,12 @@ class Worker:
     def _deidentified(self, data: bytes) -> DeidentifiedFilm | None:
         if self._pseudonymiser is None:
             return None
-        if data[128:132] != b"DICM" and picture_format(data) is not None:
+        if not data:
+            raise rejection("empty", "is empty; copy it again from its source")
+        picture = data[128:132] != b"DICM" and picture_format(data) is not None
+        if not picture and not looks_like_dicom(data):
+            raise rejection("not_a_picture", "is neither DICOM nor a picture; give a DICOM file")
+        if picture:
             raise FilmRejectedError(
                 "no_patient",
                 "the picture does not say whose it is; in a research study a film comes as DICOM with a PatientID",
