@@ -12,7 +12,16 @@ from carina.errors import InputError
 from carina.imaging import Standardisation, standardise
 from carina.imaging.framing import Frame, frame_film
 from carina.imaging.lung_fields import LungFields
-from carina.inference.boxes import Box, BoxRules, coco_json, flip_boxes, overlaps, select_boxes, suppress
+from carina.inference.boxes import (
+    Box,
+    BoxRules,
+    boxes_in_lungs,
+    coco_json,
+    flip_boxes,
+    overlaps,
+    select_boxes,
+    suppress,
+)
 
 _ALL = BoxRules(0.0, 0.5, 20)
 
@@ -62,6 +71,29 @@ def test_suppression_agrees_with_monai(iou: float) -> None:
 def test_of_equal_scores_the_earlier_box_stays() -> None:
     boxes = np.array([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 10.0, 10.0]])
     assert suppress(boxes, np.array([0.7, 0.7])).tolist() == [0]
+
+
+def test_a_box_within_a_stronger_one_goes() -> None:
+    boxes = np.array([[0.0, 0.0, 40.0, 40.0], [5.0, 5.0, 20.0, 20.0], [30.0, 0.0, 70.0, 40.0], [34.0, 0.0, 50.0, 10.0]])
+    scores = np.array([0.9, 0.8, 0.7, 0.6])
+    # overlaps of 0.14 and below; but the second lies wholly within the first and the fourth within the third
+    assert suppress(boxes, scores, 0.5).tolist() == [0, 1, 2, 3]
+    assert suppress(boxes, scores, 0.5, 0.8).tolist() == [0, 2]
+
+
+def test_a_box_around_a_stronger_one_goes_too() -> None:
+    boxes = np.array([[10.0, 10.0, 20.0, 20.0], [0.0, 0.0, 60.0, 60.0]])
+    assert suppress(boxes, np.array([0.9, 0.8]), 0.5, 0.8).tolist() == [0]
+
+
+def test_boxes_outside_the_lungs_are_left_out_where_the_lungs_are_known() -> None:
+    mask = np.zeros((100, 100), np.uint8)
+    mask[20:80, 10:40], mask[20:80, 60:90] = 1, 2
+    boxes = [Box(5, 30, 20, 20, 0.9), Box(10, 70, 30, 40, 0.8), Box(42, 30, 16, 16, 0.7), Box(95, 95, 20, 20, 0.6)]
+    # inside by 3/4, by 1/3 (of what is on the film), not at all, not at all
+    assert boxes_in_lungs(boxes, LungFields(mask)) == tuple(boxes[:2])
+    doubtful = LungFields(mask, ("the lung fields cover too little",))
+    assert boxes_in_lungs(boxes, doubtful) == tuple(boxes)
 
 
 def _bright(rows: int, columns: int, box: tuple[int, int, int, int]) -> np.ndarray:
@@ -172,6 +204,6 @@ def test_the_file_is_one_that_coco_readers_take() -> None:
 
 
 def test_rules_come_from_the_bundle_or_there_are_none() -> None:
-    stated = {"branches": {"score_threshold": 0.3, "nms_iou": 0.4, "most_boxes": 7}}
-    assert BoxRules.of_description(stated) == BoxRules(0.3, 0.4, 7)
+    stated = {"branches": {"score_threshold": 0.3, "nms_iou": 0.4, "nms_inside": 0.9, "most_boxes": 7}}
+    assert BoxRules.of_description(stated) == BoxRules(0.3, 0.4, 7, 0.9)
     assert BoxRules.of_description({}) is None

@@ -16,13 +16,17 @@ from numpy.typing import NDArray
 
 from carina.errors import InputError
 from carina.imaging.framing import Frame
+from carina.imaging.lung_fields import LungFields
 
 __all__ = [
     "CATEGORY",
+    "INSIDE",
+    "IN_LUNGS",
     "MOST_BOXES",
     "NMS_IOU",
     "Box",
     "BoxRules",
+    "boxes_in_lungs",
     "coco_json",
     "flip_boxes",
     "overlaps",
@@ -32,6 +36,12 @@ __all__ = [
 
 NMS_IOU = 0.5
 """Overlap (intersection over union) from which the weaker of two boxes goes."""
+
+INSIDE = 0.8
+"""Share of the smaller of two boxes within the other from which the weaker goes: a box within a box is one finding."""
+
+IN_LUNGS = 0.25
+"""Share of a box that must lie within the lung fields, where these are known."""
 
 MOST_BOXES = 20
 """Boxes a film at most."""
@@ -90,11 +100,14 @@ class BoxRules:
         Overlap from which the weaker of two goes, in (0, 1].
     most : int
         Boxes a film at most.
+    inside : float
+        Share of the smaller of two boxes within the other from which the weaker goes, in (0, 1]; 1 turns it off.
     """
 
     score: float
     iou: float = NMS_IOU
     most: int = MOST_BOXES
+    inside: float = INSIDE
 
     @classmethod
     def of_description(cls, description: Mapping[str, Any]) -> BoxRules | None:
@@ -106,6 +119,7 @@ class BoxRules:
             float(stated["score_threshold"]),
             float(stated.get("nms_iou", NMS_IOU)),
             int(stated.get("most_boxes", MOST_BOXES)),
+            float(stated.get("nms_inside", INSIDE)),
         )
 
 
@@ -137,8 +151,11 @@ def overlaps(one: _Floats, others: _Floats) -> NDArray[np.float64]:
     return np.asarray(np.divide(shared, union, out=np.zeros_like(union), where=union > 0))
 
 
-def suppress(boxes: _Floats, scores: _Floats, iou: float = NMS_IOU) -> NDArray[np.intp]:
+def suppress(boxes: _Floats, scores: _Floats, iou: float = NMS_IOU, inside: float = 1.0) -> NDArray[np.intp]:
     """Non-maximum suppression: the strongest box stays, what overlaps it by more than `iou` goes, and so on.
+
+    The pyramid's levels each see an opacity at their own scale, so that a small box within a large one overlaps it too
+    little to go by `iou`; `inside` takes it away.
 
     Parameters
     ----------
@@ -146,6 +163,8 @@ def suppress(boxes: _Floats, scores: _Floats, iou: float = NMS_IOU) -> NDArray[n
         x0, y0, x1, y1.
     scores : ndarray, (N,)
     iou : float
+    inside : float
+        A box goes too where more than this share of it, or of the stronger one, lies within the other; 1 turns it off.
 
     Returns
     -------
@@ -153,13 +172,18 @@ def suppress(boxes: _Floats, scores: _Floats, iou: float = NMS_IOU) -> NDArray[n
         Rows that stay, strongest first; of equal scores the earlier row first.
     """
     order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
-    shared = overlaps(np.asarray(boxes)[order], np.asarray(boxes)[order])
+    sorted_ = np.asarray(boxes, np.float64)[order].reshape(-1, 4)
+    shared = overlaps(sorted_, sorted_)
+    area = np.clip(sorted_[:, 2:] - sorted_[:, :2], 0.0, None).prod(1)
+    # intersection = IoU x union, and union = (one + other) / (1 + IoU)
+    common = shared / (1.0 + shared) * (area[:, None] + area[None])
+    within = common > inside * np.minimum(area[:, None], area[None]) if inside < 1 else np.zeros_like(shared, np.bool_)
     alive = np.ones(len(order), np.bool_)
     kept: list[int] = []
     for place in range(len(order)):
         if alive[place]:
             kept.append(place)
-            alive &= shared[place] <= iou
+            alive &= (shared[place] <= iou) & ~within[place]
     return np.asarray(order[kept], np.intp)
 
 
@@ -192,7 +216,7 @@ def select_boxes(boxes: _Floats, scores: _Floats, frame: Frame, rules: BoxRules)
     corners = np.clip(corners, 0.0, frame.size)
     whole = np.isfinite(corners).all(1) & ((corners[:, 2:] - corners[:, :2]).min(1, initial=np.inf) >= _SMALLEST)
     chosen = np.flatnonzero(whole & (strengths >= rules.score))
-    chosen = chosen[suppress(corners[chosen], strengths[chosen], rules.iou)][: rules.most]
+    chosen = chosen[suppress(corners[chosen], strengths[chosen], rules.iou, rules.inside)][: rules.most]
     on_film = frame.to_film(corners[chosen].reshape(-1, 2, 2)).reshape(-1, 4)
     on_film = np.clip(on_film, 0.0, [frame.columns, frame.rows, frame.columns, frame.rows])
     return tuple(
@@ -200,6 +224,42 @@ def select_boxes(boxes: _Floats, scores: _Floats, frame: Frame, rules: BoxRules)
         for row, (x0, y0, x1, y1) in zip(chosen, on_film, strict=True)
         if x1 > x0 and y1 > y0
     )
+
+
+def boxes_in_lungs(boxes: Sequence[Box], fields: LungFields) -> tuple[Box, ...]:
+    """Leave out boxes that lie mostly outside the lungs: stomach gas, an arm, a plate on the chest.
+
+    Parameters
+    ----------
+    boxes : sequence of Box
+        In pixels of the film.
+    fields : LungFields
+        Of the film; heart and mediastinal border included, so that an opacity behind the heart stays. Implausible
+        fields leave every box in.
+
+    Returns
+    -------
+    tuple of Box
+        Those of which at least `IN_LUNGS` lies within the fields.
+
+    Examples
+    --------
+    >>> mask = np.zeros((40, 40), np.uint8)
+    >>> mask[:, :10] = 1
+    >>> boxes_in_lungs([Box(0, 0, 20, 20, 0.9), Box(20, 0, 20, 20, 0.8)], LungFields(mask))
+    (Box(x=0, y=0, width=20, height=20, score=0.9),)
+    """
+    if not fields.plausible:
+        return tuple(boxes)
+    inside = fields.mask > 0
+    return tuple(box for box in boxes if _pixels(inside, box).mean() >= IN_LUNGS)
+
+
+def _pixels(mask: NDArray[np.bool_], box: Box) -> NDArray[np.bool_]:
+    """Pixels of a mask that a box touches, at least one."""
+    top, left = min(int(box.y), mask.shape[0] - 1), min(int(box.x), mask.shape[1] - 1)
+    bottom, right = max(top + 1, int(np.ceil(box.y + box.height))), max(left + 1, int(np.ceil(box.x + box.width)))
+    return mask[top:bottom, left:right]
 
 
 def flip_boxes(boxes: Sequence[Box], columns: int) -> tuple[Box, ...]:

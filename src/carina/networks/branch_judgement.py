@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from carina.inference.boxes import MOST_BOXES, overlaps, suppress
+from carina.inference.boxes import INSIDE, MOST_BOXES, NMS_IOU, overlaps, suppress
 
 __all__ = ["BoxFigures", "judge_boxes", "matched"]
 
@@ -103,7 +103,7 @@ def judge_boxes(
     empty: list[bool] = []
     for (boxes, strengths), known in zip(found, wanted, strict=True):
         chosen = np.flatnonzero(strengths >= _LEAST_SCORE)
-        kept = chosen[suppress(boxes[chosen], strengths[chosen])][:MOST_BOXES]
+        kept = chosen[suppress(boxes[chosen], strengths[chosen], NMS_IOU, INSIDE)][:MOST_BOXES]
         scores += strengths[kept].tolist()
         hits += matched(boxes[kept], known).tolist()
         empty += [len(known) == 0] * len(kept)

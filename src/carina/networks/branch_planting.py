@@ -311,7 +311,15 @@ def distract(pixels: Array, room: LungRoom, draw: _Draw) -> Array:
         In [0, 1].
     """
     film = pixels
-    for share, mark in ((0.15, _bulla), (0.25, _line), (0.15, _disc), (0.2, _breasts), (0.3, _slope), (0.2, _outside)):
+    for share, mark in (
+        (0.15, _bulla),
+        (0.25, _line),
+        (0.15, _disc),
+        (0.2, _metal),
+        (0.2, _breasts),
+        (0.3, _slope),
+        (0.2, _outside),
+    ):
         if draw.random() < share:
             film = mark(film, room, draw)
     return np.asarray(np.clip(film, 0.0, 1.0), np.float32)
@@ -333,6 +341,25 @@ def _line(film: Array, room: LungRoom, draw: _Draw) -> Array:
     cv2.polylines(sheet, [np.rint(curve).astype(np.int32)], isClosed=False, color=1.0, thickness=thick)
     soft = cv2.GaussianBlur(sheet, (0, 0), 0.6)
     return np.asarray(film + draw.uniform(0.1, 0.5) * soft, np.float32)
+
+
+def _metal(film: Array, room: LungRoom, draw: _Draw) -> Array:
+    """Electrodes, clips, a pacemaker, a port: sharp-edged, as bright as anything on the film, whole or hollow."""
+    sheet = np.zeros(room.shape, np.float32)
+    spot = room.spot(room.sides[0], draw)
+    for _ in range(int(draw.integers(1, 4))):
+        x, y = (round(place + draw.normal(0.0, 0.06) * room.height) for place in spot)
+        long, broad = (max(2, round(draw.uniform(0.015, 0.09) * room.height)) for _ in range(2))
+        turn, thick = draw.uniform(0.0, 180.0), -1 if draw.random() < _HALF else int(draw.integers(1, 3))
+        if draw.random() < _HALF:
+            cv2.ellipse(sheet, (x, y), (long, broad), turn, 0, 360, 1.0, thick, cv2.LINE_AA)
+        else:
+            corners = cv2.boxPoints(((float(x), float(y)), (2.0 * long, 2.0 * broad), turn))
+            cv2.polylines(sheet, [np.rint(corners).astype(np.int32)], isClosed=True, color=1.0, thickness=max(thick, 1))
+            if thick < 0:
+                cv2.fillConvexPoly(sheet, np.rint(corners).astype(np.int32), 1.0)
+    shade = np.clip(cv2.GaussianBlur(sheet, (0, 0), 0.5), 0.0, 1.0) * draw.uniform(0.5, 1.0)
+    return np.asarray(film + shade * np.maximum(draw.uniform(0.85, 1.0) - film, 0.0), np.float32)
 
 
 def _disc(film: Array, room: LungRoom, draw: _Draw) -> Array:

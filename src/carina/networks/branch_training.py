@@ -22,13 +22,14 @@ from typing import Any, Protocol
 import lightning
 import numpy as np
 import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from carina.errors import FilmRejectedError, TrainingError
 from carina.imaging import read_film
 from carina.imaging.lung_fields import LungFields
-from carina.inference.boxes import MOST_BOXES, NMS_IOU
+from carina.inference.boxes import INSIDE, MOST_BOXES, NMS_IOU
 from carina.networks.branch_films import BranchBatch, BranchFilms, PlainFilm, phantom_plain_films, plain_film
 from carina.networks.branch_judgement import BoxFigures, judge_boxes
 from carina.networks.branch_losses import branch_step
@@ -50,6 +51,7 @@ _TUNE_LOOKS = 2
 _WARM_UP = 0.15
 _WEIGHT_DECAY = 0.01
 _FEWEST_STEPS = 20
+_AVERAGING = 0.98
 
 
 class Finder(Protocol):
@@ -68,7 +70,8 @@ class BranchSummary:
     ----------
     score_threshold : float
         Least score shown: largest F1 at IoU 0.5 on made opacities in `tune` films.
-    nms_iou : float
+    nms_iou, nms_inside : float
+        See `carina.inference.boxes.BoxRules`.
     most_boxes : int
     labels : str
         Where the labels came from.
@@ -82,6 +85,7 @@ class BranchSummary:
 
     score_threshold: float
     nms_iou: float
+    nms_inside: float
     most_boxes: int
     labels: str
     backbone: str
@@ -247,6 +251,7 @@ def fit_branches(
     summary = BranchSummary(
         score_threshold=figures.threshold,
         nms_iou=NMS_IOU,
+        nms_inside=INSIDE,
         most_boxes=MOST_BOXES,
         labels=LABELS,
         backbone=recipe.branch_backbone,
@@ -261,6 +266,8 @@ def fit_branches(
 
 def _train(network: FilmNetwork, films: BranchFilms, recipe: Recipe, accelerator: str) -> None:
     torch.manual_seed(recipe.seed)
+    # the running mean of weights that do not change still rounds them; the classifier is to stay bit for bit
+    classifier = {name: value.clone() for name, value in network.state_dict().items() if "branches." not in name}
     module = _BranchTraining(network, recipe)
     draws = _Draws(films, recipe)
     engine = logging.getLogger("lightning.pytorch")
@@ -271,7 +278,7 @@ def _train(network: FilmNetwork, films: BranchFilms, recipe: Recipe, accelerator
             accelerator=accelerator,
             devices=1,
             max_epochs=recipe.branch_epochs,
-            callbacks=[_NextEpoch(draws)],
+            callbacks=[_NextEpoch(draws), EMAWeightAveraging(decay=_AVERAGING)],
             logger=False,
             enable_checkpointing=False,
             enable_model_summary=False,
@@ -282,7 +289,8 @@ def _train(network: FilmNetwork, films: BranchFilms, recipe: Recipe, accelerator
             trainer.fit(module, DataLoader(draws, batch_size=None, shuffle=False))
     finally:
         engine.setLevel(level)
-    network.cpu().eval()
+    network.cpu().load_state_dict(classifier, strict=False)
+    network.eval()
 
 
 @contextmanager
