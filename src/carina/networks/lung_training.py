@@ -37,14 +37,14 @@ class LungRecipe(BaseModel):
 
     size: int = Field(112, ge=32, le=512, multiple_of=16, description="side of the network's input, pixels")
     intensity: Literal["window", "local"] = Field("window", description="grey-scale standardisation")
-    steps: int = Field(900, ge=1, le=100_000, description="batches")
+    steps: int = Field(600, ge=1, le=100_000, description="batches")
     batch: int = Field(16, ge=2, le=1024, description="films a batch")
     learning_rate: float = Field(3e-3, gt=0, le=1, description="peak, of the decoder")
     encoder_rate: float = Field(0.4, gt=0, le=1, description="the encoder's learning rate over the decoder's")
     weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW weight decay")
-    averaging: float = Field(0.99, ge=0, lt=1, description="decay of the running mean of weights")
+    averaging: float = Field(0.98, ge=0, lt=1, description="decay of the running mean of weights")
     phantoms: int = Field(240, ge=0, le=100_000, description="phantom films, seeds 0 to phantoms - 1")
-    phantom_share: float = Field(0.25, ge=0, lt=1, description="share of phantoms in a batch")
+    phantom_share: float = Field(0.2, ge=0, lt=1, description="share of phantoms in a batch")
     whiteout: float = Field(0.4, ge=0, le=1, description="share of films that get an opacity over a lung")
     seed: int = Field(20200820, ge=0, le=2**31 - 1, description="of initial weights, draws and augmentation")
 
