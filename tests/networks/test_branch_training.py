@@ -149,7 +149,7 @@ def test_joint_training_learns_classes_and_branches_in_one_step(table: FilmTable
     targets = torch.zeros(4, 4, dtype=torch.bool)
     targets[:, 0] = True
     batch = (torch.randint(0, 255, (4, 64, 64), dtype=torch.uint8), targets, torch.ones(4), torch.ones(4))
-    model.training_step(batch, 0).backward()
+    torch.autograd.backward(model.training_step(batch, 0))
     assert model.network.branches is not None
     for module in (
         model.network.trunk,
