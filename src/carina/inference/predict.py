@@ -14,7 +14,9 @@ import cv2
 
 from carina import __version__
 from carina.errors import InputError
+from carina.inference.boxes import BoxRules
 from carina.inference.bundle import Bundle, load_bundle
+from carina.inference.coco import write_coco
 from carina.inference.options import PredictOptions, Summary, make_reader
 from carina.inference.prevalence import complete_prevalence
 from carina.inference.reader import film_id
@@ -130,6 +132,8 @@ def _predict(
         finally:
             if pool is not None:
                 pool.stop()
+    if BoxRules.of_description(bundle.description) is not None:
+        write_coco(out)
     return summary
 
 
