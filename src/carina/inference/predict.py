@@ -81,7 +81,10 @@ def predict_films(
     """
     bundle = bundle or load_bundle(options.model)
     with _opencv_threads(options.settings.predict.threads):
-        return _predict(inputs, out, options, bundle, on_film)
+        summary = _predict(inputs, out, options, bundle, on_film)
+    if BoxRules.of_description(bundle.description) is not None:
+        write_coco(out)
+    return summary
 
 
 @contextmanager
@@ -132,8 +135,6 @@ def _predict(
         finally:
             if pool is not None:
                 pool.stop()
-    if BoxRules.of_description(bundle.description) is not None:
-        write_coco(out)
     return summary
 
 
