@@ -15,7 +15,7 @@ import carina.networks.branch_training as stage  # noqa: E402 -- after the skip
 from carina.errors import TrainingError  # noqa: E402
 from carina.imaging.lung_fields import LungFields  # noqa: E402
 from carina.inference import open_session  # noqa: E402
-from carina.networks import Recipe, build_network, export_onnx  # noqa: E402
+from carina.networks import Recipe, build_network, export_onnx, model_card  # noqa: E402
 from carina.networks.branch_judgement import judge_boxes, matched  # noqa: E402
 from carina.networks.classifier import FilmClassifier  # noqa: E402
 from carina.networks.film_network import FilmNetwork  # noqa: E402
@@ -94,6 +94,14 @@ def test_the_summary_says_where_the_labels_came_from(trained: tuple[FilmNetwork,
     assert said["films"] == {"made": 6}  # the normal films of `train`, none of `tune`
     assert said["backbone"] == "frozen"
     assert said["nms_iou"] == 0.5
+
+
+def test_the_card_says_that_no_real_box_taught_the_boxes(
+    trained: tuple[FilmNetwork, stage.BranchSummary, Path],
+) -> None:
+    section = "\n".join(model_card._branches(trained[1].to_dict()))
+    assert "no real box and no real outline of an opacity (6 made)" in section
+    assert "not disease" in section
 
 
 def test_a_repetition_takes_the_weights_that_are_there(

@@ -147,4 +147,5 @@ def test_card_calls_a_contrast_confounded_that_no_source_can_show() -> None:
     card = model_card(described, default_task())
     assert "**covid19_given_pneumonia: no source has films on both sides.**" in card
     assert "**pneumonia: no source" not in card
+    assert "Boxes and opacity map" not in card
     assert "`test` has not been opened." in card

@@ -34,6 +34,7 @@ def model_card(description: Mapping[str, Any], task: Task) -> str:
             *_confounding(description["training"]["labels"].get("train", {}), task),
             *_figures(description.get("figures", {})),
             *_calibration(description),
+            *_branches(description.get("branches")),
             *_reproduce(description["training"]),
         ]
     )
@@ -158,6 +159,28 @@ def _calibration(description: Mapping[str, Any]) -> Iterator[str]:
     for name, record in calibration["thresholds"].items():
         ages = f"{record['ages'][0]:g} to {record['ages'][1]:g}" if record["ages"] else "no common age range"
         yield f"| {name} | {record['low']:.3f} | {record['high']:.3f} | {ages} |"
+    yield ""
+
+
+def _branches(branches: Mapping[str, Any] | None) -> Iterator[str]:
+    if branches is None:
+        return
+    films = ", ".join(f"{count} {source}" for source, count in branches["films"].items())
+    tune = branches["tune"]
+    yield "## Boxes and opacity map"
+    yield ""
+    yield (
+        f"Learned from {branches['labels']} ({films}); backbone {branches['backbone']}. Boxes are shown from a score "
+        f"of {branches['score_threshold']:.3f}, the largest F1 at IoU 0.5 on made opacities in `tune` films; of two "
+        f"that overlap by more than {branches['nms_iou']:g} (IoU), or of which more than {branches['nms_inside']:g} "
+        f"lies in the other, the stronger stays; at most {branches['most_boxes']} a film."
+    )
+    yield ""
+    yield (
+        f"On those made opacities ({tune['boxes']:.0f} boxes, {tune['films']:.0f} film drawings): precision "
+        f"{tune['precision']:.2f}, recall {tune['recall']:.2f}, {tune['false_boxes']:.2f} false boxes a film without "
+        f"an opacity, Dice of the map {tune['dice']:.2f}. This says how well made opacities are found, not disease."
+    )
     yield ""
 
 
