@@ -128,7 +128,7 @@ def _deidentified(
     ds = HeaderCleaner(pseudonymiser, policy, identity, little=opened.encoding.little).clean(header)
     inverted = photometric == "MONOCHROME1" or str(header.get("PresentationLUTShape", "")) == "INVERSE"
     signed = header.get("PixelRepresentation") == 1
-    pixels = clean_pixels(samples, bits, policy, inverted=inverted, signed=signed)
+    pixels = clean_pixels(samples, bits, policy, inverted=inverted, signed=signed, photometric=photometric)
     _state_patient(ds, header, identity, pseudonymiser, policy)
     _state_pixels(ds, pixels.samples, bits, photometric, signed=signed)
     if opened.syntax in _LOSSY:

@@ -50,9 +50,7 @@ _BULK: Final = frozenset(
         *(f"Segmented{colour}PaletteColorLookupTableData" for colour in ("Red", "Green", "Blue")),
     }
 )
-_LOST_PIXEL_FACTS: Final = frozenset({"SmallestImagePixelValue", "LargestImagePixelValue", "PixelAspectRatio"}) - {
-    "PixelAspectRatio"
-}
+_LOST_PIXEL_FACTS: Final = frozenset({"SmallestImagePixelValue", "LargestImagePixelValue"})
 _CODE_STRING: Final = re.compile(r"[A-Z0-9 _]{1,16}")
 _DAY: Final = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})")
 _TIME: Final = re.compile(r"\d{2}(?::?\d{2}(?::?\d{2}(?:\.\d{1,6})?)?)?")
