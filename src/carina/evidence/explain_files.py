@@ -18,7 +18,7 @@ from carina.evidence.measures import MEASURES
 __all__ = ["as_json", "write_explanation"]
 
 _FILM = (
-    *("image_id", "source", "label", "shown", "probability", "sampled", "costly"),
+    *("image_id", "source", "label", "shown", "probability", "agreed", "sampled", "costly"),
     *("lungs_from", "lungs_plausible", "lung_flags", "flat", "boxes"),
 )
 _MEASURED = ("measure", "group", "estimate", "low", "high", "level", "films", "patients", "method", "sentence", "note")
@@ -86,6 +86,7 @@ def _film(record: FilmRecord, explanation: Explanation) -> dict[str, Any]:
         "label": record.label,
         "shown": record.shown,
         "probability": f"{record.probability:.6f}",
+        "agreed": str(record.agreed).lower(),
         "sampled": str(record.row in explanation.plan.sampled).lower(),
         "costly": str(bool(record.curves)).lower(),
         "lungs_from": record.lungs_from,

@@ -27,6 +27,8 @@ class FilmRecord:
         Class whose map is measured.
     probability : float
         Of that class.
+    agreed : bool
+        Whether it is the model's most probable class.
     view : View
     raw : ndarray of float32, (h, w)
         Raw class map of `shown`.
@@ -56,6 +58,7 @@ class FilmRecord:
     patient: str
     shown: str
     probability: float
+    agreed: bool
     view: View
     raw: Array
     lungs_from: str

@@ -10,7 +10,7 @@ from carina.evidence.summary import BY_CONSTRUCTION
 
 __all__ = ["Finding", "findings"]
 
-_STABLE = 0.8
+_STABLE, _WEAK = 0.8, 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,12 @@ def _lungs(explanation: Explanation) -> Finding | None:
     rest = _get(explanation, "lung_enrichment_without_heart", "sample")
     if rest is not None:
         sentence += f" Without the estimated heart: {rest.estimate:.2f} times {_interval(rest)}."
+    agreed = _get(explanation, "lung_enrichment", "agreed")
+    if agreed is not None:
+        sentence += (
+            f" On the {agreed.films} films that the model calls what the label says: {agreed.estimate:.2f} times "
+            f"{_interval(agreed)}."
+        )
     return Finding(subject, sentence, verdict)
 
 
@@ -175,7 +181,7 @@ def _agreement(explanation: Explanation) -> Finding | None:
         return None
     verdict = _side(agree, 0.0, good_below=False)
     words = {
-        "for": "the map agrees with what the network loses",
+        "for": f"the map agrees{' weakly' if (agree.estimate or 0.0) < _WEAK else ''} with what the network loses",
         "against": "the map contradicts what the network loses",
         "open": "the films do not show that the map agrees with what the network loses",
     }[verdict]

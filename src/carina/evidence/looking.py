@@ -107,6 +107,7 @@ class Looker:
             patient=table.patients[row],
             shown=bundle.task.classes[number],
             probability=float(answer.probabilities[0, number]),
+            agreed=number == int(answer.probabilities[0].argmax()),
             view=view,
             raw=raw,
             lungs_from=origin,

@@ -21,6 +21,7 @@ __all__ = ["BY_CONSTRUCTION", "FALSE_BOXES", "IOUS", "Curve", "Detector", "Measu
 IOUS = (0.3, 0.5)
 FALSE_BOXES = (0.5, 1.0, 2.0)
 BY_CONSTRUCTION = "by construction: the network sees nothing but the lung fields"
+_GROUPS = {"boxes": ("boxes", "boxes_agreed"), "lungs": ("sample", "agreed", "masks", "boxes")}
 _MASKED = ("lung_", "occlusion_lung_")
 
 
@@ -33,7 +34,8 @@ class Measured:
     measure, sentence, family : str
         As in `MEASURES`.
     group : str
-        ``"sample"``, ``"costly"``, ``"boxes"``, ``"masks"``, ``"source=..."`` or ``"label=..."``.
+        ``"sample"`` and of these ``"agreed"``, where the class shown is the model's most probable; ``"costly"``;
+        ``"boxes"`` and of these ``"boxes_agreed"``; ``"masks"``, ``"source=..."`` or ``"label=..."``.
     estimate : Estimate
     note : str
         What else to know, such as why there is no number.
@@ -139,10 +141,13 @@ def measured(
     list of Measured
     """
     drawn = [record for record in records if record.row in sampled]
+    boxed = [record for record in records if record.boxes is not None]
     groups: dict[str, list[FilmRecord]] = {
         "sample": drawn,
+        "agreed": [record for record in drawn if record.agreed],
         "costly": [record for record in records if record.row in costly],
-        "boxes": [record for record in records if record.boxes is not None],
+        "boxes": boxed,
+        "boxes_agreed": [record for record in boxed if record.agreed],
         "masks": [record for record in records if record.lungs_from == "mask"],
     }
     parts: dict[str, list[FilmRecord]] = {}
@@ -151,7 +156,7 @@ def measured(
         parts.setdefault(f"source={record.source}", []).append(record)
     found = []
     for kind in MEASURES:
-        names = {"boxes": ("boxes",), "lungs": ("sample", "masks", "boxes")}.get(kind.family, ("costly",))
+        names = _GROUPS.get(kind.family, ("costly",))
         chosen = {name: groups[name] for name in names if groups[name]}
         if kind.by_group:
             chosen |= dict(sorted(parts.items()))

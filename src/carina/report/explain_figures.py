@@ -8,6 +8,7 @@ from typing import Any
 
 from carina.evidence import Estimate, Explanation
 from carina.evidence.measures import STAGES, stage_name
+from carina.report.page import words
 
 __all__ = ["FIGURES", "draw_figures"]
 
@@ -90,7 +91,7 @@ def _lungs(figure: Any, explanation: Explanation) -> bool:
     share.set(xlim=(0, 1), xlabel="share of the mass inside the lung fields", title="Mass inside the lungs")
     share.set_yticks(range(len(rows)), [f"{word}  (n = {estimate.films})" for word, estimate, _, _ in rows])
     share.invert_yaxis()
-    share.legend(loc="lower center", bbox_to_anchor=(0.5, 1.12), ncols=3, frameon=False, fontsize=8.5)
+    figure.legend(*share.get_legend_handles_labels(), loc="outside upper left", ncols=3, frameon=False, fontsize=8.5)
     ratio.axvline(1.0, color=_SOFT, linewidth=1, linestyle=(0, (4, 3)))
     ratio.set(xlabel="mass share / area share", title="Area-corrected")
     ratio.set_xlim(left=0.0)
@@ -273,5 +274,11 @@ def _grid(axis: Any, which: str) -> None:
 
 
 def _group_word(group: str) -> str:
-    known = {"sample": "all films drawn", "masks": "films with given masks", "boxes": "films with readers' boxes"}
-    return known.get(group, group.replace("=", " "))
+    known = {
+        "sample": "all films drawn",
+        "masks": "films with given masks",
+        "boxes": "films with readers' boxes",
+        "agreed": "films that the model calls so",
+        "boxes_agreed": "of these, called so",
+    }
+    return known.get(group) or words(group.partition("=")[2])

@@ -256,6 +256,8 @@ def _group(name: str) -> str:
         "costly": "films measured at length",
         "boxes": "films with boxes",
         "masks": "films with given masks",
+        "agreed": "films drawn that the model calls so",
+        "boxes_agreed": "films with boxes that the model calls so",
     }
     return known.get(name, name.replace("=", ": "))
 
