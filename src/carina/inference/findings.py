@@ -80,10 +80,7 @@ def _shrunk(fields: LungFields) -> LungFields:
         return fields
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
     mask = np.asarray(cv2.resize(fields.mask, size, interpolation=cv2.INTER_NEAREST), np.uint8)
-    medial = None
-    if fields.medial is not None:
-        medial = cv2.resize(fields.medial.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(np.bool_)
-    return LungFields(mask, fields.flags, medial)
+    return replace(fields, mask=mask)
 
 
 def _fitted(opacity: Array, shape: tuple[int, ...]) -> Array:
