@@ -88,6 +88,20 @@ def test_frozen_training_leaves_every_weight_and_logit_of_the_classifier(
         assert torch.equal(network(films), untouched(films))
 
 
+def test_the_fused_copy_sees_what_the_classifier_sees() -> None:
+    network = _network()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.uniform_(module.bias, -0.5, 0.5)
+            torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
+    films = torch.rand(2, 1, 64, 64)
+    with torch.no_grad():
+        for one, other in zip(network.maps(films), stage.fused(network).maps(films), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
 def test_the_summary_says_where_the_labels_came_from(trained: tuple[FilmNetwork, stage.BranchSummary, Path]) -> None:
     said = trained[1].to_dict()
     assert "no real box" in said["labels"]

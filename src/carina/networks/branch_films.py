@@ -182,13 +182,15 @@ class BranchFilms:
             extent = np.zeros(pixels.shape, np.bool_)
         if self.augment:
             pixels = _developed(pixels, draw)
-        return self._framed(pixels, film.fields, extent)
+        return self._framed(pixels, film.fields, extent, draw)
 
     def _framed(
-        self, pixels: Array, fields: LungFields, extent: NDArray[np.bool_]
+        self, pixels: Array, fields: LungFields, extent: NDArray[np.bool_], draw: np.random.Generator
     ) -> tuple[Bytes, NDArray[np.float32], Array]:
         size = self.spec.size
         known = fields if self.spec.needs_lungs else None
+        if known is not None and self.augment:
+            known = _about_there(known, draw)
         frame = frame_film((pixels.shape[0], pixels.shape[1]), size, known)
         corners = frame.to_network(boxes_around(extent).reshape(-1, 2, 2)).reshape(-1, 4)
         boxes = np.asarray(np.clip(corners, 0.0, size), np.float32)
@@ -227,6 +229,19 @@ def _moved(film: PlainFilm, draw: np.random.Generator) -> PlainFilm:
         pixels=np.asarray(turned, np.uint8),
         fields=replace(fields, mask=nearest(fields.mask)),
         extent=None if extent is None else nearest(extent.astype(np.uint8)) > 0,
+    )
+
+
+def _about_there(fields: LungFields, draw: np.random.Generator) -> LungFields:
+    """Fields a little larger or smaller and beside the true ones: on a film with disease they are found less well."""
+    rows, columns = fields.mask.shape
+    x, y, width, height = fields.box or (0, 0, columns, rows)
+    across, down = draw.uniform(0.9, 1.12, 2)
+    left, top = x + width * (0.5 + draw.uniform(-0.05, 0.05)), y + height * (0.5 + draw.uniform(-0.05, 0.05))
+    centre = (x + width / 2, y + height / 2)
+    matrix = np.array([[across, 0.0, left - across * centre[0]], [0.0, down, top - down * centre[1]]])
+    return replace(
+        fields, mask=np.asarray(cv2.warpAffine(fields.mask, matrix, (columns, rows), flags=cv2.INTER_NEAREST), np.uint8)
     )
 
 

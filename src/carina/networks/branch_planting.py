@@ -128,7 +128,7 @@ class LungRoom:
         self.height = float(rows[-1] - rows[0] + 1) if rows.size else float(self.shape[0])
         soft = max(0.6, 0.012 * self.height)
         # what lies behind heart and mediastinum shows, but less
-        whole = np.where(self.free, 1.0, np.where(fields.mask > 0, 0.4 + 0.3 * draw.random(), 0.0))
+        whole = np.where(self.free, 1.0, np.where(fields.mask > 0, 0.5 + 0.4 * draw.random(), 0.0))
         self.open = np.asarray(cv2.GaussianBlur(whole.astype(np.float32), (0, 0), soft), np.float32)
         self.y, self.x = np.mgrid[: self.shape[0], : self.shape[1]].astype(np.float32)
 
@@ -138,15 +138,12 @@ class LungRoom:
         x, y, width, height = cv2.boundingRect(free.astype(np.uint8))
         return free, (int(x), int(y), int(width), int(height))
 
-    def spot(self, side: int, draw: _Draw, low: float = 0.0, high: float = 1.0) -> tuple[float, float]:
-        """Draw a point of one lung's free part between two heights, 0 its top and 1 its bottom."""
-        free, (_, top, _, height) = self.lung(side)
-        rows, columns = np.nonzero(free[top + int(low * height) : top + max(int(high * height), int(low * height) + 1)])
-        if not len(rows):
-            rows, columns = np.nonzero(free)
-            low = -top / height
+    def spot(self, side: int, draw: _Draw) -> tuple[float, float]:
+        """Draw a point of one lung, now and then behind the heart."""
+        behind = draw.random() < 0.2  # noqa: PLR2004 -- a share of films
+        rows, columns = np.nonzero(self.fields.mask == side if behind else self.lung(side)[0])
         pick = int(draw.integers(len(rows)))
-        return float(columns[pick]), float(rows[pick] + top + int(low * height))
+        return float(columns[pick]), float(rows[pick])
 
     def noise(self, draw: _Draw, grain: float) -> Array:
         """Smooth noise of mean 0 and deviation about 1, blobs of `grain` lung heights."""

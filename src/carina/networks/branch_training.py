@@ -14,6 +14,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -23,7 +24,8 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.data import DataLoader, Dataset
 
 from carina.errors import FilmRejectedError, TrainingError
@@ -168,18 +170,20 @@ class _BranchTraining(lightning.LightningModule):
         self.network.requires_grad_(requires_grad=False)
         self.branches = network.branches if network.branches is not None else network.add_branches()
         self.branches.requires_grad_(requires_grad=True)
+        self.seer = fused(network)
 
     def train(self, mode: bool = True) -> _BranchTraining:  # noqa: FBT001, FBT002 -- torch's signature
         """Set the branches to training; the classifier stays in evaluation, its batch norms fixed."""
         super().train(mode)
         self.network.trunk.eval()
         self.network.head.eval()
+        self.seer.eval()
         return self
 
     def training_step(self, batch: BranchBatch, _number: int) -> Tensor:
         """Loss of one batch."""
         with torch.no_grad():
-            maps = self.network.maps(_scaled(batch.films).to(self.device))
+            maps = self.seer.maps(_scaled(batch.films).to(self.device))
         loss = branch_step(self.branches, maps, batch)
         self.log("branch_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.films))
         return loss
@@ -191,6 +195,27 @@ class _BranchTraining(lightning.LightningModule):
         steps = max(int(self.trainer.estimated_stepping_batches), _FEWEST_STEPS)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=_WARM_UP)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def fused(network: FilmNetwork) -> FilmNetwork:
+    """Copy a classifier for looking alone, each fixed batch norm drawn into the convolution before it: faster."""
+    copy = _alone(network)
+    for module in list(copy.modules()):
+        if not isinstance(module, nn.Sequential):
+            continue
+        for number in range(len(module) - 1):
+            convolution, norm = module[number], module[number + 1]
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                module[number], module[number + 1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
+    return copy.to(memory_format=torch.channels_last).requires_grad_(requires_grad=False)  # type: ignore[call-overload,no-any-return] # torch's stubs lack it
+
+
+def _alone(network: FilmNetwork) -> FilmNetwork:
+    """Copy the classifier without its branches, in evaluation."""
+    branches, network.branches = network.branches, None
+    copy = deepcopy(network).eval()
+    network.branches = branches
+    return copy
 
 
 class _NextEpoch(lightning.Callback):

@@ -49,7 +49,7 @@ class Recipe(BaseModel):
     )
     branch_normal: str = Field("normal", description="label of the films that opacities are made on")
     branch_phantoms: int = Field(200, ge=0, le=100_000, description="phantom films beside them")
-    branch_epochs: int = Field(7, ge=1, le=1000, description="frozen: rounds of branch_films films")
+    branch_epochs: int = Field(9, ge=1, le=1000, description="frozen: rounds of branch_films films")
     branch_films: int = Field(1600, ge=2, le=10_000_000, description="frozen: films drawn a round")
     branch_batch: int = Field(16, ge=2, le=4096, description="films a step; joint: beside each batch")
     branch_learning_rate: float = Field(3e-3, gt=0, le=1, description="frozen: peak of the one-cycle schedule")
