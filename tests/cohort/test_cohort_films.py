@@ -193,7 +193,7 @@ def test_the_paper_s_sizes_are_filled_by_whole_patients(hospital: Any, rules_wit
     assert counts == {"train": 400, "tune": 9, "calibrate": 8, "test": 33}  # M25: 400 normal, 17 of tune halved
 
 
-def test_hannover_s_films_give_first_and_last_in_one_position(films_folder: Any, rules_with: Any) -> None:
+def test_hannover_s_films_give_first_and_last_in_one_position(films_folder: Any) -> None:
     """Real films of 40 patients with day offsets: M10 against a search by hand, ViewPosition as the only source."""
     films = pl.read_csv(films_folder / "cxr" / "images.csv", infer_schema=False).filter(pl.col("source") == "hannover")
     timed = films.filter(pl.col("offset_days").is_not_null()).with_row_index("number")
@@ -239,14 +239,14 @@ def test_hannover_s_films_give_first_and_last_in_one_position(films_folder: Any,
 
 def test_missing_columns_are_named(hospital: Any) -> None:
     tables = hospital.tables()
-    with pytest.raises(CohortError, match="the table of reads must have the columns .*; it lacks finding; load"):
+    with pytest.raises(CohortError, match=r"the table of reads must have the columns .*; it lacks finding; load"):
         build_cohort(CohortTables(**{**tables.__dict__, "reads": tables.reads.drop("finding")}), load_rules())
 
 
 def test_a_column_of_another_kind_is_named(hospital: Any) -> None:
     tables = hospital.tables()
     films = tables.films.with_columns(pl.lit("yesterday").alias("acquired_at"))
-    with pytest.raises(CohortError, match="'acquired_at' of the table of films must be Datetime.*; it is String"):
+    with pytest.raises(CohortError, match=r"'acquired_at' of the table of films must be Datetime.*; it is String"):
         build_cohort(CohortTables(**{**tables.__dict__, "films": films}), load_rules())
 
 

@@ -76,7 +76,7 @@ def test_trials_for_a_power_are_those_of_r(share: float, null: float, power: flo
 
 
 def test_power_counts_the_intervals_that_lie_above() -> None:
-    from carina.statistics import clopper_pearson  # noqa: PLC0415 - the peer of this one test
+    from carina.statistics import clopper_pearson  # noqa: PLC0415 - needed here alone
 
     limits = [clopper_pearson(events, 60, 0.95) for events in range(61)]
     above = [events for events, limit in enumerate(limits) if limit is not None and limit[0] > 0.7]

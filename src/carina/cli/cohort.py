@@ -65,7 +65,7 @@ def cohort(
         _make(study, chosen, out or folder / "cohort", seed, source, public, as_json=as_json)
 
 
-def _make(  # noqa: PLR0917 - the options of the verb
+def _make(
     study: Study, rules: Rules, out: Path, seed: int, source: str | None, public: Path | None, *, as_json: bool
 ) -> None:
     from carina.cohort import add_public_films, build_cohort, require_films, write_cohort  # noqa: PLC0415 - as above

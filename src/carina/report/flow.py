@@ -78,8 +78,9 @@ def flow_svg(rows: Sequence[Mapping[str, Any]], *, title: str = "Flow of films i
     Parameters
     ----------
     rows : sequence of mapping
-        In order, each with `kind` (``"stage"``, ``"exclusion"``, ``"class"``, ``"split"``), `code`, `sentence`, `films`,
-        `patients`, `episodes`: the rows of `carina.cohort.Cohort.flow`. Exclusions stand before the stage they lead to.
+        In order, each with `kind` (``"stage"``, ``"exclusion"``, ``"class"``, ``"split"``), `code`, `sentence`,
+        `films`, `patients`, `episodes`: the rows of `carina.cohort.Cohort.flow`. Exclusions stand before the stage
+        they lead to.
     title : str
 
     Returns

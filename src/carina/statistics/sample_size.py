@@ -100,7 +100,7 @@ class TimeWindow:
     def sentences(self) -> tuple[str, ...]:
         """Say it."""
         contrasts = [
-            f"{name}: {films:,} films of confirmed pneumonia, one a patient; the {self.decided_by[name].upper()} decides"
+            f"{name}: {films:,} pneumonia films, one a patient; the {self.decided_by[name].upper()} decides"
             for name, films in self.films.items()
         ]
         return (
