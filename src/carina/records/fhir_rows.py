@@ -79,7 +79,7 @@ class Resources:
 
     def nhi(self, resource: Resource) -> str | None:
         """Return the NHI of a resource's patient."""
-        subject = resource.get("subject") or resource.get("patient") or {}
+        subject = _part(resource, "subject") or _part(resource, "patient")
         return _nhi(self.get(subject)) or _nhi({"identifier": [subject.get("identifier")]})
 
 
@@ -113,7 +113,19 @@ def rows_of(resources: Resources) -> Found:
 
 def _void(resource: Resource) -> bool:
     status = _code(resource.get("verificationStatus"))
-    return resource.get("status") in _VOID or status in _VOID
+    return _text(resource, "status") in _VOID or status in _VOID
+
+
+def _part(resource: Resource, key: str) -> Resource:
+    """Return an element that must be an object, empty where it is none."""
+    found = resource.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _text(resource: Resource, key: str) -> str | None:
+    """Return an element that must be a text; of another kind it is written out, for the checks to refuse."""
+    found = resource.get(key)
+    return None if found is None else str(found)
 
 
 def _list(value: Any) -> list[Any]:
@@ -149,7 +161,7 @@ def _identifier(resource: Resource, *types: str) -> str | None:
     """Return the value of an identifier of a type, else of the first, else the id."""
     given = [one for one in _list(resource.get("identifier")) if isinstance(one, dict) and one.get("value")]
     typed = [one for one in given if _code(one.get("type")) in types]
-    return str((typed or given)[0]["value"]) if given else resource.get("id")
+    return str((typed or given)[0]["value"]) if given else _text(resource, "id")
 
 
 def _nhi(patient: Resource) -> str | None:
@@ -165,21 +177,21 @@ def _nhi(patient: Resource) -> str | None:
 def _admissions(resources: Resources, found: Found) -> None:
     conditions: dict[str, list[Resource]] = defaultdict(list)
     for _, condition in resources.of("Condition"):
-        if "problem-list-item" not in {one.get("code") for one in _codings(condition.get("category"))}:
+        if "problem-list-item" not in {_text(one, "code") for one in _codings(condition.get("category"))}:
             encounter = resources.get(condition.get("encounter"))
             conditions[str(encounter.get("id"))].append(condition)
     for place, encounter in resources.of("Encounter"):
-        stay = (encounter.get("class") or {}).get("code")
+        stay = _text(_part(encounter, "class"), "code")
         if stay not in codes()["admitted"]:
             found.aside["Encounter: not an admission by its class"] += 1
             continue
-        period = encounter.get("period") or {}
+        period = _part(encounter, "period")
         subject = resources.get(encounter.get("subject"))
         row = {
             "nhi": resources.nhi(encounter),
             "event_id": _identifier(encounter, "VN"),
-            "admitted_at": period.get("start"),
-            "discharged_at": period.get("end"),
+            "admitted_at": _text(period, "start"),
+            "discharged_at": _text(period, "end"),
             "codes": list(_diagnoses(resources, encounter, conditions[str(encounter.get("id"))])),
             "reason": _words(encounter.get("reasonCode")),
             **_person(subject),
@@ -199,19 +211,19 @@ def _person(patient: Resource) -> dict[str, Any]:
         if isinstance(one, dict) and one.get("url") == extension
     ]
     return {
-        "sex": "X" if patient.get("gender") == "other" else patient.get("gender"),
-        "birth_date": patient.get("birthDate"),
+        "sex": "X" if patient.get("gender") == "other" else _text(patient, "gender"),
+        "birth_date": _text(patient, "birthDate"),
         "ethnicity": [answer for answer in answers if answer],
-        "surname": name.get("family"),
+        "surname": _text(name, "family"),
         "given_names": " ".join(str(one) for one in _list(name.get("given"))) or None,
-        "address": home.get("text") or ", ".join(str(line) for line in lines if line) or None,
+        "address": _text(home, "text") or ", ".join(str(line) for line in lines if line) or None,
     }
 
 
 def _diagnoses(resources: Resources, encounter: Resource, others: list[Resource]) -> Iterator[str]:
     """Go through the ICD-10 codes of an encounter in order of rank, those of unranked conditions after them."""
     ranked = [one for one in _list(encounter.get("diagnosis")) if isinstance(one, dict)]
-    ranked.sort(key=lambda one: one.get("rank") or len(ranked) + 1)
+    ranked.sort(key=lambda one: one["rank"] if type(one.get("rank")) is int else len(ranked) + 1)
     named = [resources.get(one.get("condition")) for one in ranked]
     for condition in [*named, *(one for one in others if not any(one is other for other in named))]:
         if _void(condition):
@@ -232,7 +244,7 @@ def _observations(resources: Resources, found: Found) -> None:
             for column, part in vital:
                 if column:
                     _vital(resources, found, measured, place, resource, column, part)
-        elif "laboratory" in {one.get("code") for one in _codings(resource.get("category"))}:
+        elif "laboratory" in {_text(one, "code") for one in _codings(resource.get("category"))}:
             found.rows["microbiology"].append((place, _result(resources, resource)))
         else:
             found.aside["Observation: neither a vital sign that is read nor a laboratory result"] += 1
@@ -249,8 +261,8 @@ def _vital(  # noqa: PLR0917 - one measurement and all it belongs to
     part: Resource,
 ) -> None:
     """Add one measurement to the row of its patient and moment."""
-    quantity = part.get("valueQuantity") or {}
-    value, unit = quantity.get("value"), quantity.get("code") or quantity.get("unit")
+    quantity = _part(part, "valueQuantity")
+    value, unit = quantity.get("value"), _text(quantity, "code") or _text(quantity, "unit")
     units = codes()["units"][column]
     if not isinstance(value, int | float) or isinstance(value, bool):
         found.rejected["vitals"].append((place, column, "an Observation must have a number as its valueQuantity"))
@@ -268,9 +280,9 @@ def _vital(  # noqa: PLR0917 - one measurement and all it belongs to
             return
 
 
-def _when(resource: Resource) -> Any:
-    period = resource.get("effectivePeriod") or {}
-    return resource.get("effectiveDateTime") or resource.get("effectiveInstant") or period.get("start")
+def _when(resource: Resource) -> str | None:
+    moments = (_text(resource, "effectiveDateTime"), _text(resource, "effectiveInstant"))
+    return next((one for one in moments if one), _text(_part(resource, "effectivePeriod"), "start"))
 
 
 def _result(resources: Resources, resource: Resource) -> dict[str, Any]:
@@ -285,7 +297,7 @@ def _result(resources: Resources, resource: Resource) -> dict[str, Any]:
         # A culture's value is what grew, unless it says that nothing did.
         organism = "none" if result == "negative" else _words(value)
         result = result or ("positive" if organism else None)
-    collection = specimen.get("collection") or {}
+    collection = _part(specimen, "collection")
     return {
         "nhi": resources.nhi(resource),
         "specimen_id": _identifier(
@@ -293,13 +305,13 @@ def _result(resources: Resources, resource: Resource) -> dict[str, Any]:
         )
         or _identifier(resource),
         # FHIR: of a result, the effective time is when the specimen was taken.
-        "collected_at": collection.get("collectedDateTime")
-        or (collection.get("collectedPeriod") or {}).get("start")
+        "collected_at": _text(collection, "collectedDateTime")
+        or _text(_part(collection, "collectedPeriod"), "start")
         or _when(resource),
-        "specimen": _words(specimen.get("type")) or (resource.get("specimen") or {}).get("display"),
+        "specimen": _words(specimen.get("type")) or _text(_part(resource, "specimen"), "display"),
         "test": test or _words(resource.get("method")),
         "organism": organism or _words(resource.get("code")),
-        "result": result or _words(value) or resource.get("valueString"),
+        "result": result or _words(value) or _text(resource, "valueString"),
     }
 
 
@@ -307,7 +319,7 @@ def _reads(resources: Resources, found: Found) -> None:
     reported: set[int] = set()
     for place, report in resources.of("DiagnosticReport"):
         studies = [resources.get(one) for one in _list(report.get("imagingStudy"))]
-        kinds = {one.get("code") for one in _codings(report.get("category"))}
+        kinds = {_text(one, "code") for one in _codings(report.get("category"))}
         if not studies and not kinds & {"RAD", "LP29684-5", "RX"}:
             found.aside["DiagnosticReport: not of radiology"] += 1
             continue
@@ -327,25 +339,23 @@ def _reads(resources: Resources, found: Found) -> None:
 
 
 def _is_film(study: Resource) -> bool:
-    modalities = {one.get("code") for one in _list(study.get("modality")) if isinstance(one, dict)}
-    modalities |= {
-        (one.get("modality") or {}).get("code") for one in _list(study.get("series")) if isinstance(one, dict)
-    }
+    modalities = {_text(one, "code") for one in _list(study.get("modality")) if isinstance(one, dict)}
+    modalities |= {_text(_part(one, "modality"), "code") for one in _list(study.get("series")) if isinstance(one, dict)}
     return not (modalities - {None}) or bool(modalities & set(codes()["modalities"]))
 
 
 def _read(resources: Resources, report: Resource, study: Resource) -> dict[str, Any]:
-    coded = [codes()["findings"].get(one.get("code")) for one in _codings(report.get("conclusionCode"))]
+    coded = [codes()["findings"].get(_text(one, "code")) for one in _codings(report.get("conclusionCode"))]
     said = [one for one in coded if one]
     finding = "pneumonia" if "pneumonia" in said else said[0] if said else None
     return {
         "nhi": resources.nhi(report) or resources.nhi(study),
         "accession_number": _identifier(study, "ACSN") if study else _identifier(report, "ACSN"),
-        "acquired_at": study.get("started") or _when(report),
-        "read_at": report.get("issued"),
+        "acquired_at": _text(study, "started") or _when(report),
+        "read_at": _text(report, "issued"),
         "request": _words(study.get("reasonCode")),
         "finding": finding,
-        "report": report.get("conclusion") or _presented(_list(report.get("presentedForm"))),
+        "report": _text(report, "conclusion") or _presented(_list(report.get("presentedForm"))),
     }
 
 

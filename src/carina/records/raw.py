@@ -111,6 +111,9 @@ def _read_csv(name: str, data: bytes, table: TableMap | None) -> Raw:
     if not header.strip():
         raise RecordsError(f"an extract must start with a header; the first line of {name!r} is empty")
     delimiter = (table.delimiter if table else None) or max(_DELIMITERS, key=lambda one: header.count(one.encode()))
+    columns = [column.strip() for column in _header(header, delimiter)]
+    if len(set(columns)) < len(columns):
+        raise RecordsError(f"the columns of an extract must have different names; two of {name!r} share one")
     bad: list[tuple[int, str]] = []
 
     def keep(row: Any) -> str:
@@ -138,11 +141,23 @@ def _read_csv(name: str, data: bytes, table: TableMap | None) -> Raw:
     if not isinstance(frame, pl.DataFrame):
         raise RecordsError(f"an extract must be a table; {name!r} is none")
     frame = frame.select(pl.all().cast(pl.String))
-    if len({column.strip() for column in frame.columns}) < frame.width:
-        raise RecordsError(f"the columns of an extract must have different names; two of {name!r} share one")
     frame = frame.rename({column: column.strip() for column in frame.columns})
+    if _ends_open(text, frame, bad):
+        raise RecordsError(
+            f"every quotation mark must be closed; one of {name!r} is not, and takes all that follows into one cell; "
+            f"correct the extract"
+        )
     frame, lines, rejected = _numbered(name, frame, bad)
     return Raw(frame, lines, name, sha256, rejected, tuple(notes))
+
+
+def _ends_open(text: bytes, frame: pl.DataFrame, bad: list[tuple[int, str]]) -> bool:
+    """Whether a quotation mark is open at the end of the file: what follows it would be lost in one cell."""
+    number, last = max(bad, default=(0, ""))
+    if number == frame.height + len(bad) + 1:
+        return last.count('"') % 2 == 1
+    runs_over = frame.height > 0 and "\n" in (frame[-1, -1] or "")
+    return runs_over and not text.rstrip().endswith(b'"')
 
 
 def _header(line: bytes, delimiter: str) -> list[str]:
@@ -191,16 +206,25 @@ def _numbered(
         breaks[~skipped] = inner.to_series().to_numpy()
     breaks[skipped] = [text.count("\n") for _, text in bad]
     lines = numbers + np.concatenate([[0], np.cumsum(breaks)[:-1]]) if total else numbers
-    reason = "a row must have as many cells as the header; this one has more or fewer"
-    filled = [bool(text.strip()) for _, text in bad]
     rejected = pl.DataFrame(
-        [(name, int(line), "", reason) for line, some in zip(lines[skipped], filled, strict=True) if some],
+        [
+            (name, int(line), "", _misfit(text))
+            for line, (_, text) in zip(lines[skipped], bad, strict=True)
+            if text.strip()
+        ],
         schema=REJECTED,
         orient="row",
     )
     blank = frame.select(pl.all_horizontal(pl.all().str.strip_chars() == "")).to_series()
     kept = ~blank
     return frame.filter(kept), pl.Series("line", lines[~skipped], dtype=pl.Int64).filter(kept), rejected
+
+
+def _misfit(text: str) -> str:
+    reason = "a row must have as many cells as the header; this one has more or fewer"
+    over = text.rstrip().count("\n")
+    # Two stray quotation marks swallow the lines between them: they must not be lost in silence.
+    return f"{reason}, and runs over {over} more lines: look for a stray quotation mark" if over else reason
 
 
 def _read_parquet(name: str, data: bytes, sha256: str) -> Raw:
