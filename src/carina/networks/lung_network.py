@@ -33,7 +33,7 @@ _TOLERANCE = 1e-4
 
 
 class _Join(nn.Module):
-    """Maps of half the size, doubled, joined with the encoder's maps of the same depth; then mixed with their neighbours.
+    """Maps of half the size, doubled, joined with the encoder's of the same depth, then mixed with their neighbours.
 
     The maps are narrowed before they are doubled, which is the same and four times cheaper.
     """
