@@ -22,13 +22,15 @@ from carina.imaging.standardise import Standardisation, standardise
 from carina.inference.bundle import load_bundle
 from carina.types import Array, Bytes, Film
 
-__all__ = ["LungFinder", "open_lung_network"]
+__all__ = ["SHIPPED", "LungFinder", "open_lung_network"]
 
 _INPUT, _OUTPUT = "film", "fields"
 _CHANNELS = 3
 _HALF, _STEP = np.float32(0.5), np.float32(0.01)
 _SMALLEST = 32
-_SHIPPED = "lungs"
+_TASK = "lungs"
+SHIPPED = Path(str(files("carina"))) / "models" / "lungs"
+"""Folder of the bundle that ships with the package."""
 _LOG_FATAL = 4
 
 
@@ -77,8 +79,7 @@ class LungFinder:
             If a file is missing or not the one that was hashed, the task is another, or the network has other inputs
             and outputs.
         """
-        home = Path(path) if path is not None else Path(str(files("carina"))) / "models" / _SHIPPED
-        bundle = load_bundle(home, task=_SHIPPED)
+        bundle = load_bundle(SHIPPED if path is None else Path(path), task=_TASK)
         return cls(open_lung_network(bundle.model, threads), bundle.preprocessing, bundle.identity)
 
     def find(self, film: Film | Array) -> LungFields:

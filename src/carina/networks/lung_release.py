@@ -32,7 +32,7 @@ from carina.sampling.duplicates import perceptual_hash
 from carina.tasks import load_task
 from carina.types import Array
 
-__all__ = ["Outlined", "cross_validated", "figures", "read_outlined", "release_lungs"]
+__all__ = ["Outlined", "cross_validated", "figures", "figures_table", "read_outlined", "release_lungs"]
 
 _log = logging.getLogger(__name__)
 _HOME, _APART = "cohen", "hannover"
@@ -217,12 +217,13 @@ def _card(description: Mapping[str, Any]) -> Iterator[str]:
         seed=training["recipe"]["seed"],
         steps=training["recipe"]["steps"],
         batch=training["recipe"]["batch"],
-        figures="\n".join(_figures_table(description["figures"])),
+        figures="\n".join(figures_table(description["figures"])),
         ids=", ".join(f"`{one}`" for one in training["image_ids"]),
     ).rstrip()
 
 
-def _figures_table(measured: Mapping[str, Any]) -> Iterator[str]:
+def figures_table(measured: Mapping[str, Any]) -> Iterator[str]:
+    """Write what `figures` gave, with the number of ``folds`` beside it, as lines of a Markdown table."""
     if not measured["folds"]:
         yield "Not measured."
         return
