@@ -97,7 +97,8 @@ def measure_boxes(record: FilmRecord, average: NDArray[np.float64]) -> None:
     if record.opacity is not None:
         _opacity(record, boxes)
     if average.size:
-        record.put(pointing_average_box=_points_hit([average[:2] + average[2:] / 2], record.boxes))
+        middle = _points_hit([average[:2] + average[2:] / 2], record.boxes)
+        record.put(pointing_average_box=middle, pointing_less_average_box=hit - middle)
     if len(record.view.centres):
         centres = _points_hit(record.view.centres, record.boxes)
         record.put(pointing_lung_centres=centres, pointing_less_lung_centres=hit - centres)

@@ -122,15 +122,17 @@ def _pointing(explanation: Explanation) -> Finding | None:
             f", the centre of the other patients' average box on {_percent(average.estimate)} "
             f"{_interval(average, percent=True)}"
         )
-    less = _get(explanation, "pointing_less_lung_centres", "boxes")
     centres = _get(explanation, "pointing_lung_centres", "boxes")
-    if less is None or centres is None:
-        return Finding("Boxes", f"{sentence}.", "open")
-    verdict = _side(less, 0.0, good_below=False)
-    sentence += (
-        f", the lungs' centres on {_percent(centres.estimate)}. The class map less the lungs' centres: "
-        f"{100 * (less.estimate or 0.0):+.0f} points {_interval(less, percent=True)}."
-    )
+    if centres is not None:
+        sentence += f", the lungs' centres on {_percent(centres.estimate)}"
+    sentence, sides = f"{sentence}.", []
+    for name, word in (("lung_centres", "the lungs' centres"), ("average_box", "the average box")):
+        less = _get(explanation, f"pointing_less_{name}", "boxes")
+        if less is not None:
+            sides.append(_side(less, 0.0, good_below=False))
+            points = f"{100 * (less.estimate or 0.0):+.0f} points {_interval(less, percent=True)}"
+            sentence += f" The class map less {word}: {points}."
+    verdict = "against" if "against" in sides else "for" if sides and set(sides) == {"for"} else "open"
     return Finding("Boxes", sentence, verdict)
 
 
@@ -152,6 +154,9 @@ def _order(explanation: Explanation, kind: str, moves: str, *, good_below: bool)
     centres = _get(explanation, f"{kind}_less_lung_centres")
     if centres is not None:
         sentence += f" Against nearness to the lungs' centres: {centres.estimate:+.3f} {_interval(centres)}."
+        if verdict == "for" and _side(centres, 0.0, good_below=good_below) != "for":
+            sentence += " That the map knows more than where the lungs are is not shown."
+            verdict = "open"
     return Finding(kind.capitalize(), sentence, verdict)
 
 
@@ -180,15 +185,18 @@ def _agreement(explanation: Explanation) -> Finding | None:
     if agree is None:
         return None
     verdict = _side(agree, 0.0, good_below=False)
+    if verdict == "for" and (agree.estimate or 0.0) < _WEAK:
+        verdict = "weak"
     words = {
-        "for": f"the map agrees{' weakly' if (agree.estimate or 0.0) < _WEAK else ''} with what the network loses",
+        "for": "the map agrees with what the network loses",
+        "weak": "the map hardly agrees with what the network loses",
         "against": "the map contradicts what the network loses",
         "open": "the films do not show that the map agrees with what the network loses",
     }[verdict]
     sentence = (
         f"Rank correlation of the class map with the occlusion map {agree.estimate:.2f} {_interval(agree)}: {words}."
     )
-    return Finding("Class map and occlusion", sentence, verdict)
+    return Finding("Class map and occlusion", sentence, "open" if verdict == "weak" else verdict)
 
 
 def _stability(explanation: Explanation) -> Finding | None:

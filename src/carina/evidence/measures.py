@@ -78,6 +78,7 @@ _BOXES = (
     MeasureKind(
         "pointing_less_lung_centres", "pointing game of the class map less that of the lungs' centres", "boxes"
     ),
+    MeasureKind("pointing_less_average_box", "pointing game of the class map less that of the average box", "boxes"),
     MeasureKind("box_iou", "overlap (IoU) of the map from half its maximum up with the readers' boxes", "boxes"),
     MeasureKind("box_share", "share of the class map's mass inside the readers' boxes", "boxes"),
     MeasureKind("box_area", "share of the field of view inside the readers' boxes: pointing by chance", "boxes"),

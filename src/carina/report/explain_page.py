@@ -96,7 +96,14 @@ def worst_films(explanation: Explanation) -> list[tuple[str, list[FilmRecord]]]:
     )
     middle = max(0, len(lungs) // 2 - _TYPICAL // 2)
     groups = [
-        ("Least of the map inside the lungs", lungs[:_WORST]),
+        (
+            "Least of the map inside the lungs, where the model agrees with the label",
+            [record for record in lungs if record.agreed][:_WORST],
+        ),
+        (
+            "Least of the map inside the lungs, where it does not",
+            [record for record in lungs if not record.agreed][:_TYPICAL],
+        ),
         ("Least of the map inside a reader's box", boxed[:_WORST]),
         (
             "Flat maps: nothing spoke for the class",
