@@ -32,12 +32,21 @@ _RULES = BoxRules(0.2)
 
 
 def cut(model: bytes, outputs: list[str]) -> bytes:
-    """Take away the other outputs; the runtime drops what leads to them alone."""
-    graph = onnx.load_from_string(model)
-    kept = [output for output in graph.graph.output if output.name in outputs]
-    del graph.graph.output[:]
-    graph.graph.output.extend(kept)
-    return bytes(graph.SerializeToString())
+    """Take away the other outputs and all nodes that lead to them alone, which the runtime would compute still."""
+    whole = onnx.load_from_string(model)
+    graph = whole.graph
+    kept_outputs = [output for output in graph.output if output.name in outputs]
+    needed, nodes = set(outputs), []
+    for node in reversed(graph.node):  # they are in the order of computation
+        if needed & set(node.output):
+            nodes.append(node)
+            needed |= set(node.input)
+    constants = [constant for constant in graph.initializer if constant.name in needed]
+    for field, kept in ((graph.output, kept_outputs), (graph.node, nodes[::-1]), (graph.initializer, constants)):
+        copies = [type(one).FromString(one.SerializeToString()) for one in kept]
+        del field[:]
+        field.extend(copies)
+    return bytes(whole.SerializeToString())
 
 
 def opened(model: bytes) -> onnxruntime.InferenceSession:
