@@ -20,6 +20,7 @@ import typer
 from pydantic import BaseModel
 
 from carina.cli import app
+from carina.cohort import EXCLUSIONS, load_rules
 from carina.imaging import QUALITY_RULES, REJECTIONS
 from carina.inference.reading import columns
 from carina.settings import Settings
@@ -92,6 +93,17 @@ def default_task_file() -> str:
     return f"```toml\n{text.strip()}\n```"
 
 
+def cohort_rules() -> str:
+    """Every rule of a cohort in its sentence."""
+    return "\n".join(f"- {sentence}" for sentence in load_rules().sentences())
+
+
+def cohort_exclusions() -> str:
+    """Every reason for which a film is not in a cohort."""
+    rows = [f"| `{reason.code}` | {reason.sentence} |" for reason in EXCLUSIONS]
+    return "\n".join(["| code | why |", "|---|---|", *rows])
+
+
 def rules() -> str:
     """Which modules and tests name which rule of the method."""
     found: dict[int, dict[str, set[str]]] = {}
@@ -114,6 +126,8 @@ GENERATED: dict[str, Callable[[], str]] = {
     "quality-rules": quality_rules,
     "prediction-columns": prediction_columns,
     "default-task": default_task_file,
+    "cohort-rules": cohort_rules,
+    "cohort-exclusions": cohort_exclusions,
     "rules": rules,
 }
 

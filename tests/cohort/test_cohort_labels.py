@@ -134,8 +134,9 @@ def test_the_sentence_tells_what_was_found(hospital: Any) -> None:
         hospital.specimen("P1", 1 + hours, organism, **more)
     hospital.specimen("P1", 5, "Moraxella catarrhalis", specimen="throat_swab", test="culture")
     assert build_cohort(hospital.tables(), load_rules()).film_table["aetiology_sentence"].item() == (
-        "SARS-CoV-2: negative; viruses: none; bacteria: Streptococcus pneumoniae (blood); no evidence from this "
-        "specimen or test: Moraxella catarrhalis (throat swab); later, hospital-acquired: Klebsiella pneumoniae (blood): "
+        "SARS-CoV-2: negative; viruses: none; bacteria: Streptococcus pneumoniae (blood); "
+        "no evidence from this specimen or test: Moraxella catarrhalis (throat swab); "
+        "later, hospital-acquired: Klebsiella pneumoniae (blood): "
         "bacterial (M15)"
     )
 

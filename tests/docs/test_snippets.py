@@ -14,7 +14,9 @@ import typer
 from typer.testing import CliRunner
 
 from carina.cli import app
+from carina.cohort import load_rules
 from carina.imaging.phantom import phantom_dicom, phantom_film
+from carina.records import load_mapping
 from carina.settings import load_settings
 from carina.tasks import default_task, load_task
 
@@ -83,6 +85,10 @@ def test_toml_examples_are_what_they_claim(tmp_path: Path) -> None:
         elif text.startswith("# settings"):
             load_settings(file)
             settings += 1
+        elif text.startswith("# rules"):
+            load_rules(file)
+        elif text.startswith("# mapping"):
+            load_mapping(file)
         else:
             pytest.fail(f"{page}: a TOML example of nothing known")
     assert tasks >= 2
