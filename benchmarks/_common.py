@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import onnx
+import onnxruntime
 from threadpoolctl import threadpool_limits
 
 from carina.errors import BundleError, FilmRejectedError
@@ -108,3 +110,30 @@ def _untrained_default() -> Product:
     recipe, task = load_recipe("pneumonia"), default_task()
     network = build_network(task, recipe.network_spec(), pretrained=True).eval()
     return Product("default network, untrained", export_onnx(network), recipe.standardisation(), task, None)
+
+
+def cut(model: bytes, outputs: list[str]) -> bytes:
+    """Take away the other outputs and all nodes that lead to them alone, which the runtime would compute still."""
+    whole = onnx.load_from_string(model)
+    graph = whole.graph
+    kept_outputs = [output for output in graph.output if output.name in outputs]
+    needed, nodes = set(outputs), []
+    for node in reversed(graph.node):  # they are in the order of computation
+        if needed & set(node.output):
+            nodes.append(node)
+            needed |= set(node.input)
+    constants = [constant for constant in graph.initializer if constant.name in needed]
+    for field, kept in ((graph.output, kept_outputs), (graph.node, nodes[::-1]), (graph.initializer, constants)):
+        copies = [type(one).FromString(one.SerializeToString()) for one in kept]
+        del field[:]
+        field.extend(copies)
+    return bytes(whole.SerializeToString())
+
+
+def opened(model: bytes) -> onnxruntime.InferenceSession:
+    """Session with the options of the product."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.use_deterministic_compute = True
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

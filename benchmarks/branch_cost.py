@@ -18,9 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 
-from _common import Product, default_product, hold_to_one_core, median_and_spread, ratios, table, verdict
+from _common import Product, cut, default_product, hold_to_one_core, median_and_spread, opened, ratios, table, verdict
 from carina.errors import BundleError
 from carina.imaging.framing import Frame
 from carina.inference.boxes import BoxRules, select_boxes
@@ -29,33 +28,6 @@ from carina.inference.bundle import load_bundle
 _ALONE = ["logits", "class_maps", "features"]
 _BRANCHES = ["box_scores", "boxes", "opacity"]
 _RULES = BoxRules(0.2)
-
-
-def cut(model: bytes, outputs: list[str]) -> bytes:
-    """Take away the other outputs and all nodes that lead to them alone, which the runtime would compute still."""
-    whole = onnx.load_from_string(model)
-    graph = whole.graph
-    kept_outputs = [output for output in graph.output if output.name in outputs]
-    needed, nodes = set(outputs), []
-    for node in reversed(graph.node):  # they are in the order of computation
-        if needed & set(node.output):
-            nodes.append(node)
-            needed |= set(node.input)
-    constants = [constant for constant in graph.initializer if constant.name in needed]
-    for field, kept in ((graph.output, kept_outputs), (graph.node, nodes[::-1]), (graph.initializer, constants)):
-        copies = [type(one).FromString(one.SerializeToString()) for one in kept]
-        del field[:]
-        field.extend(copies)
-    return bytes(whole.SerializeToString())
-
-
-def opened(model: bytes) -> onnxruntime.InferenceSession:
-    """Session with the options of the product."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.use_deterministic_compute = True
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def with_branches(product: Product) -> Product:

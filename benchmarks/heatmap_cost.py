@@ -15,31 +15,11 @@ import time
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import onnx
-import onnxruntime
 
-from _common import default_product, hold_to_one_core, median_and_spread, ratios, table, verdict
+from _common import cut, default_product, hold_to_one_core, median_and_spread, opened, ratios, table, verdict
 from carina.inference import normalise_map, upsample_map
 
 _FILM = (512, 512)
-
-
-def logits_alone(model: bytes) -> bytes:
-    """Take away the outputs of the heatmap; the runtime drops what leads to them alone."""
-    graph = onnx.load_from_string(model)
-    kept = [output for output in graph.graph.output if output.name == "logits"]
-    del graph.graph.output[:]
-    graph.graph.output.extend(kept)
-    return bytes(graph.SerializeToString())
-
-
-def opened(model: bytes) -> onnxruntime.InferenceSession:
-    """Session with the options of the product, but for outputs, which its own sessions want whole."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.use_deterministic_compute = True
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def main() -> None:
@@ -52,15 +32,16 @@ def main() -> None:
     hold_to_one_core()
     product = default_product(chosen.model)
     films = np.random.default_rng(0).random((chosen.number, 1, 1, product.spec.size, product.spec.size), np.float32)
-    whole, cut = opened(product.model), opened(logits_alone(product.model))
     names = ["logits", "class_maps", "features"]
+    # boxes and opacity map, where the network has them, are not the heatmap's cost
+    whole, bare = opened(cut(product.model, names)), opened(cut(product.model, ["logits"]))
 
     def heatmap(film: np.ndarray) -> None:
         _, maps, _ = whole.run(names, {"film": film})
         upsample_map(normalise_map(maps[0, 0]), _FILM)
 
     ways: dict[str, Callable[[np.ndarray], object]] = {
-        "without: network cut to its logits": lambda film: cut.run(["logits"], {"film": film}),
+        "without: network cut to its logits": lambda film: bare.run(["logits"], {"film": film}),
         "whole network, logits alone fetched": lambda film: whole.run(["logits"], {"film": film}),
         "with the class maps": lambda film: whole.run(names, {"film": film}),
         "with a heatmap at the film's size": heatmap,

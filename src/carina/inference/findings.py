@@ -10,7 +10,7 @@ import numpy as np
 
 from carina.imaging.framing import Frame
 from carina.imaging.lung_fields import ZONES, LungFields, zones
-from carina.inference.boxes import Box, BoxRules, select_boxes
+from carina.inference.boxes import Box, BoxRules, boxes_in_lungs, select_boxes
 from carina.inference.opacity import opacity_on_film, opaque_shares
 from carina.inference.reading import LungRecord, Reading
 from carina.inference.session import Outputs
@@ -49,6 +49,7 @@ def describe_findings(
     small = None if usable is None else _shrunk(usable)
     if rules is not None and outputs.boxes is not None and outputs.box_scores is not None:
         found = select_boxes(outputs.boxes[0], outputs.box_scores[0], frame, rules)
+        found = found if fields is None else boxes_in_lungs(found, fields)
         numbers = None if small is None else zones(small)
         reading = replace(reading, boxes=tuple(_box(box, numbers, frame) for box in found))
     if outputs.opacity is not None and small is not None:
