@@ -177,6 +177,15 @@ def test_a_film_without_a_patient_is_refused_from_a_research_study(
     assert list(research.store.list()) == []
 
 
+def test_a_picture_says_not_whose_it_is_and_stays_out_of_a_research_study(
+    research: Study, service: Study, tmp_path: Path, make_film: Callable[..., Path]
+) -> None:
+    picture = make_film(tmp_path / "in" / "a.png", seed=1, shape=(96, 80))
+    assert ingest_films(research, [picture], gate=False).reasons == {"no_patient": 1}
+    assert ingest_films(service, [picture], gate=False).accepted == 1
+    assert service.archive.films()["patient_id"].to_list() == [None]
+
+
 def test_films_pass_from_a_service_study_into_a_research_study(
     service: Study, research: Study, tmp_path: Path, make_dicom: Make
 ) -> None:

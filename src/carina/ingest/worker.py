@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from carina.archive import FilmRecord, LedgerEntry, Store, Study, open_study
-from carina.deidentify import DeidentifiedFilm, Policy, Pseudonymiser, deidentify_dicom, load_key
+from carina.deidentify import DeidentifiedFilm, Policy, Pseudonymiser, deidentify_dicom, deidentify_picture, load_key
 from carina.errors import FilmRejectedError
 from carina.imaging import read_film
 from carina.imaging.dicom import looks_like_dicom
@@ -196,17 +196,15 @@ class Worker:
     def _deidentified(self, data: bytes) -> DeidentifiedFilm | None:
         if self._pseudonymiser is None:
             return None
+        limits = self._options.settings.limits
         if not data:
             raise rejection("empty", "is empty; copy it again from its source")
         picture = data[128:132] != b"DICM" and picture_format(data) is not None
         if not picture and not looks_like_dicom(data):
             raise rejection("not_a_picture", "is neither DICOM nor a picture; give a DICOM file")
         if picture:
-            raise FilmRejectedError(
-                "no_patient",
-                "the picture does not say whose it is; in a research study a film comes as DICOM with a PatientID",
-            )
-        return deidentify_dicom(data, self._pseudonymiser, self._options.policy, limits=self._options.settings.limits)
+            return deidentify_picture(data, self._pseudonymiser, self._options.policy, limits=limits)
+        return deidentify_dicom(data, self._pseudonymiser, self._options.policy, limits=limits)
 
 
 _WORKER: list[Worker] = []
