@@ -25,7 +25,9 @@ def test_a_patients_pseudonym_is_the_hmac_in_base32() -> None:
 
 
 def test_a_plain_hash_of_the_nhi_is_not_the_pseudonym() -> None:
-    plain = {base64.b32encode(hashlib.sha256(text).digest())[:16].decode() for text in (b"ZZZ0016", b"patient\0ZZZ0016")}
+    plain = {
+        base64.b32encode(hashlib.sha256(text).digest())[:16].decode() for text in (b"ZZZ0016", b"patient\0ZZZ0016")
+    }
     assert NAMES.patient("ZZZ0016")[1:] not in plain
 
 

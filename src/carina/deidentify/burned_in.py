@@ -26,7 +26,7 @@ _TURNED_WORDS: Final = ((4, 70.0, 1.0), (6, 50.0, 1.0), (3, 40.0, 2.5))
 _PASSES: Final = 3
 _NARROW: Final = 0.6
 _TAIL: Final = (0.5, 99.5)
-_CHROMA: Final = 128
+_YBR_BLACK: Final = (0, 128, 128)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,12 +190,11 @@ def _blank(
 ) -> None:
     """Fill boxes with the film's black: the darkest value that it has."""
     if samples.ndim > 2:  # noqa: PLR2004 - rows, columns, colours
-        black = np.asarray([0, _CHROMA, _CHROMA] if photometric.startswith("YBR_") else 0)
+        chroma = photometric.startswith("YBR_") and samples.shape[2] == len(_YBR_BLACK)
+        black = np.asarray(_YBR_BLACK if chroma else 0)
     else:
         flip = samples.dtype.type(1 << (bits - 1)) if signed else samples.dtype.type(0)
         ordered = samples ^ flip
         black = np.asarray((ordered.max() if inverted else ordered.min()) ^ flip)
     for x, y, wide, high in boxes:
-        samples[y : y + high, x : x + wide] = (
-            black[..., : samples.shape[2]] if samples.ndim > 2 and black.ndim else black
-        )  # noqa: PLR2004 - as above
+        samples[y : y + high, x : x + wide] = black

@@ -15,7 +15,7 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 
 from carina.deidentify.annex_e import Action, action_for, rule_for
-from carina.deidentify.identity import Identity, holds_nhi
+from carina.deidentify.identity import Identity, find_printed_nhis
 from carina.deidentify.policy import OLDEST_AGE, Policy
 from carina.deidentify.pseudonyms import Pseudonymiser
 from carina.deidentify.text import clean_text
@@ -56,6 +56,7 @@ _DAY: Final = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})")
 _TIME: Final = re.compile(r"\d{2}(?::?\d{2}(?::?\d{2}(?:\.\d{1,6})?)?)?")
 _AGE: Final = re.compile(r"(\d{3})([DWMY])")
 _DUMMY: Final = "REMOVED"
+_DUMMIES: Final = {"AS": "000Y", "UR": "http://removed.invalid", "DA": "19000101", "DT": "19000101", "TM": "000000"}
 _YEARS: Final = {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}
 _MOST_VALUES: Final = 1024
 
@@ -139,7 +140,7 @@ class HeaderCleaner:
         if action == "empty":
             return Sequence([]) if element.VR == "SQ" else ""
         if action == "dummy":
-            return _dummy(_vr(element))
+            return self._uids(element) if element.VR == "UI" else _dummy(_vr(element))
         return self._changed(action, rule.keyword, element)
 
     def _changed(self, action: Action, keyword: str, element: DataElement) -> Any:
@@ -210,7 +211,7 @@ class HeaderCleaner:
             if tag.group == _PIXEL_GROUP or element.VR in ("SQ", "UI", "OW", "OB"):
                 continue
             text = " ".join(str(value) for value in _values(element))
-            if holds_nhi(text) or self._identity.is_in(text):
+            if find_printed_nhis(text) or self._identity.is_in(text):
                 del dataset[tag]
 
 
@@ -251,6 +252,4 @@ def _dummy(vr: str) -> Any:
         return 0 if vr != "AT" else None
     if vr in ("OB", "OW", "UN", "OD", "OF", "OL", "OV"):
         return b"\0\0"
-    return {"AS": "000Y", "UR": "http://removed.invalid", "UI": None, "DA": None, "DT": None, "TM": None}.get(
-        vr, _DUMMY
-    )
+    return _DUMMIES.get(vr, _DUMMY)

@@ -14,7 +14,7 @@ from pydicom.multival import MultiValue
 from carina.deidentify.pseudonyms import Pseudonymiser
 from carina.errors import FilmRejectedError
 
-__all__ = ["Identity", "find_nhi", "holds_nhi", "identify"]
+__all__ = ["Identity", "find_nhi", "find_printed_nhis", "identify"]
 
 _NHI: Final = re.compile(
     r"(?<![A-Za-z0-9])[A-HJ-NP-Z]{3}[0-9]{2}(?:[0-9]{2}|[A-HJ-NP-Z]{2})(?![A-Za-z0-9])", re.IGNORECASE
@@ -50,9 +50,15 @@ def find_nhi(text: str) -> str | None:
     return None if match is None else match[0]
 
 
-def holds_nhi(text: str) -> bool:
-    """Whether text holds an NHI in capitals, as they are printed; `I` and `O` never occur in one."""
-    return _NHI_IN_PRINT.search(text) is not None
+def find_printed_nhis(text: str) -> list[str]:
+    """Every text of an NHI's shape in capitals, as NHIs are printed; `I` and `O` never occur in one (M7).
+
+    Examples
+    --------
+    >>> find_printed_nhis("ZZZ0016 and zzz0024 and ZZZ00XAB")
+    ['ZZZ0016']
+    """
+    return _NHI_IN_PRINT.findall(text)
 
 
 @dataclass(frozen=True)

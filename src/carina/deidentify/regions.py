@@ -130,7 +130,7 @@ def _lines_of(level: Bytes, scale: int, *, bright: bool) -> Iterator[Line]:
 
 
 def _marks(level: Bytes, *, bright: bool) -> _Marks | None:
-    """Connected strokes that stand out of the noise around them and could be letters."""
+    """Find connected strokes that stand out of the noise around them and could be letters."""
     shape = cv2.getStructuringElement(cv2.MORPH_RECT, (_KERNEL, _KERNEL))
     hat = cv2.morphologyEx(level, cv2.MORPH_TOPHAT if bright else cv2.MORPH_BLACKHAT, shape)
     around = cv2.boxFilter(hat, cv2.CV_32F, (_AROUND, _AROUND))
@@ -153,7 +153,7 @@ def _marks(level: Bytes, *, bright: bool) -> _Marks | None:
 
 
 def _chains(marks: _Marks) -> Iterator[NDArray[np.intp]]:
-    """Indices of marks of like height and brightness that stand side by side on one line."""
+    """Give the indices of marks of like height and brightness that stand side by side on one line."""
     index = np.flatnonzero((marks.high >= _LEAST_HEIGHT) & (marks.high <= _MOST_HEIGHT))
     index = index[np.argsort(marks.left[index], kind="stable")]
     ordered = marks.at(index)
