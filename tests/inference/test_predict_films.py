@@ -17,8 +17,8 @@ import pytest
 
 from carina.errors import InputError, OutputError
 from carina.inference import PredictOptions, Reader, Reading, Summary, count_films, load_bundle, predict_films
-from carina.inference.workers import Workers
 from carina.inference.sources import FilmSource
+from carina.inference.workers import Workers
 
 
 @pytest.fixture
