@@ -92,7 +92,7 @@ class OutputError(CarinaError):
 
 
 class RecordsError(CarinaError):
-    """Extracts of hospital records, or their mapping, that cannot be read at all; single bad rows are listed instead."""
+    """Extracts of hospital records, or their mapping, that cannot be read at all; bad rows are listed instead."""
 
 
 class RemovalError(CarinaError):

@@ -29,8 +29,8 @@ def calibrate(
 ) -> None:
     """Calibrate a bundle on local films: temperature, thresholds, class mix. Writes a new version; the old one stays.
 
-    Films of patients the bundle was trained on, and near-duplicates of its training films, are refused and listed; the exit
-    status is then 3.
+    Films of patients the bundle was trained on, and near-duplicates of its training films, are refused and listed; the
+    exit status is then 3.
 
     Example: carina calibrate pneumonia local.csv --out local-bundle
     """
