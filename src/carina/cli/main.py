@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from carina import __version__
 from carina.cli.calibrate import calibrate
 from carina.cli.cohort import cohort, sample_size
+from carina.cli.deid import deid
 from carina.cli.explain import explain
 from carina.cli.ingest import ingest
 from carina.cli.init import init
@@ -82,6 +83,7 @@ app.command("init")(init)
 app.command("ingest")(ingest)
 app.add_typer(records, name="records")
 app.command("cohort")(cohort)
+app.add_typer(deid, name="deid")
 app.command("sample-size")(sample_size)
 
 

@@ -5,6 +5,7 @@ from carina.deidentify.keys import create_keys, load_key
 from carina.deidentify.linkage import Linkage
 from carina.deidentify.pictures import deidentify_picture
 from carina.deidentify.policy import Policy
+from carina.deidentify.proof import Proof, prove
 from carina.deidentify.pseudonyms import Pseudonymiser
 from carina.deidentify.records import pseudonymise_records
 from carina.deidentify.removed import Removed
@@ -16,6 +17,7 @@ __all__ = [
     "Leak",
     "Linkage",
     "Policy",
+    "Proof",
     "Pseudonymiser",
     "Removed",
     "Verifier",
@@ -24,6 +26,7 @@ __all__ = [
     "deidentify_dicom",
     "deidentify_picture",
     "load_key",
+    "prove",
     "pseudonymise_records",
     "verify_removal",
 ]
