@@ -56,21 +56,20 @@ def study_rows(folder: Path, cohort: Path) -> tuple[pl.DataFrame, Pseudonymiser]
         names = Pseudonymiser(load_key(study.keys))
         films = study.archive.films().filter(pl.col("accepted")).select("film_id", uid="sop_instance_uid")
     labels = pl.read_parquet(cohort / "labels.parquet")
-    table = pl.read_parquet(cohort / "film_table.parquet").rename({"image_id": "film_id"})
+    table = pl.read_parquet(cohort / "film_table.parquet")
+    return joined_rows(films, labels, table), names
+
+
+def joined_rows(films: pl.DataFrame, labels: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
+    """Join what a cohort says of each film, as text; nothing is an empty text."""
     more = [name for _, name, _ in COMPARED if name in table.columns and name not in labels.columns]
-    joined = films.join(labels, on="film_id", how="left").join(table.select("film_id", *more), on="film_id", how="left")
-    texts = [
-        pl.when(pl.col(name))
-        .then(pl.lit("yes"))
-        .when(pl.col(name).not_())
-        .then(pl.lit("no"))
-        .otherwise(pl.lit(""))
-        .alias(name)
-        if kind == pl.Boolean
-        else pl.col(name).cast(pl.String).fill_null("")
+    rows = table.rename({"image_id": "film_id"}).select("film_id", *more)
+    joined = films.join(labels, on="film_id", how="left").join(rows, on="film_id", how="left")
+    yes_no = {True: "yes", False: "no"}
+    return joined.select(
+        (pl.col(name).replace_strict(yes_no) if kind == pl.Boolean else pl.col(name).cast(pl.String)).fill_null("")
         for name, kind in joined.schema.items()
-    ]
-    return joined.select(texts), names
+    )
 
 
 def differences(truth: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:

@@ -87,8 +87,10 @@ class Dealer:
             )
         )
         films = len(read.reads)
-        # A film before the suspicion must leave at least two, and an unread one would be the first.
-        suspicion = self._suspicions.deal(lambda e: e.marks != "later" or (films > 2 and "_" not in read.reads))  # noqa: PLR2004 - films
+        # A film before the suspicion must leave at least two, none unread, which would be the first; films of one study
+        # share its request.
+        several = films > 2 and "_" not in read.reads and not read.studies  # noqa: PLR2004 - films
+        suspicion = self._suspicions.deal(lambda e: e.marks != "later" or several)
         positions, roles = self._place(read, later=suspicion.marks == "later")
         suits = "newborn" if newborn else "covid19" if aetiology.cause == "covid19" else "any"
         cuts = sum(_cuttable(read, i) for i in range(films)) if films else 1
