@@ -94,3 +94,11 @@ def test_well_separated_sides_leave_no_band() -> None:
     truth = np.repeat([0.0, 1.0], 10)
     low, high = threshold_for_band(truth, np.arange(20) / 20, 0.9)
     assert low == high == 0.5
+
+
+def test_a_threshold_for_those_at_hand_lets_the_allowed_share_pass() -> None:
+    # 5 % of 25 is 1.25: one may lie at or above it, two may not.
+    scores = np.arange(25) / 100
+    threshold = threshold_for_specificity(scores, 0.95, new_ones=False)
+    assert int((scores >= threshold).sum()) == 1
+    assert int((scores >= threshold_for_specificity(scores, 0.95)).sum()) == 0

@@ -41,7 +41,7 @@ from carina.tasks import DecisionRule, Task
 __all__ = ["CoverageRow", "coverage_report", "fit_calibration", "least_patients"]
 
 _FEWEST_NEGATIVES = 20
-"""Patients: with fewer the rank for a specificity of 0.95 does not exist."""
+"""Patients: with fewer, 0.95 of a source's negatives would be all of them."""
 _SLACK = 1e-9
 _ALL = "all"
 
@@ -290,12 +290,17 @@ def _within_source(
 def _thresholds(
     rule: DecisionRule, truth: NDArray[np.float64], scores: NDArray[np.float64], places: NDArray[Any]
 ) -> tuple[float, float]:
-    """Find the rule's thresholds; a specificity is kept within every source that has negatives enough to say so."""
+    """Find the rule's thresholds; a specificity is kept for new patients, and within every source that has enough."""
     if rule.specificity is not None:
-        negatives = [scores[truth == 0]]
-        negatives += [scores[(truth == 0) & (places == place)] for place in np.unique(places)]
-        enough = [part for part in negatives[1:] if part.size >= _FEWEST_NEGATIVES]
-        value = max(threshold_for_specificity(part, rule.specificity) for part in (negatives[0], *enough))
+        within = [scores[(truth == 0) & (places == place)] for place in np.unique(places)]
+        # In all negatives the rank holds for new patients too; in the few of one source it would be the odd one's.
+        values = [threshold_for_specificity(scores[truth == 0], rule.specificity)]
+        values += [
+            threshold_for_specificity(part, rule.specificity, new_ones=False)
+            for part in within
+            if part.size >= _FEWEST_NEGATIVES
+        ]
+        value = max(values)
         return value, value
     if rule.band is None:
         raise CalibrationError(f"the rule for {rule.contrast!r} aims at nothing: give it `specificity` or `band`")

@@ -86,7 +86,9 @@ def first_of_each(groups: NDArray[Any]) -> NDArray[np.intp]:
     return np.sort(np.unique(np.asarray(groups), return_index=True)[1])
 
 
-def threshold_for_specificity(negatives: NDArray[np.floating[Any]], specificity: float) -> float:
+def threshold_for_specificity(
+    negatives: NDArray[np.floating[Any]], specificity: float, *, new_ones: bool = True
+) -> float:
     """Threshold that at least `specificity` of the negatives stay below, new ones included on average.
 
     The smallest number above the r-th smallest negative score, r = ceil((n + 1) specificity): of one further,
@@ -100,6 +102,9 @@ def threshold_for_specificity(negatives: NDArray[np.floating[Any]], specificity:
         Scores of the negatives in [0, 1], n >= 1.
     specificity : float
         In (0, 1).
+    new_ones : bool
+        Whether the rank is r, which holds for new negatives; else it is ceil(n specificity), for those at hand alone.
+        With n a few dozens r is the largest of them: one odd film then decides.
 
     Returns
     -------
@@ -119,7 +124,7 @@ def threshold_for_specificity(negatives: NDArray[np.floating[Any]], specificity:
     scores = np.sort(np.asarray(negatives, dtype=np.float64))
     if scores.size == 0:
         raise ValueError("a threshold for a specificity needs at least one negative; found none")
-    rank = int(np.ceil((scores.size + 1) * specificity - _SLACK))
+    rank = int(np.ceil((scores.size + new_ones) * specificity - _SLACK))
     return min(1.0, float(np.nextafter(scores[min(rank, scores.size) - 1], np.inf)))
 
 
