@@ -23,9 +23,10 @@ mkdir -p src/carina/models
 rm -rf src/carina/models/lungs
 cp -r "$RUNS/lungs" src/carina/models/lungs
 echo "src/carina/models/lungs is the bundle of $RUNS/lungs"
-for name in pneumonia-seed pneumonia; do
+for model in pneumonia-seed:1.0.0 pneumonia:1.1.0; do
+    name=${model%:*}
     if [ ! -f "$RUNS/$name/bundle/bundle.json" ]; then
-        "$PYTHON" -m carina train "$DATA/cxr/images.csv" --recipe "$name" --name "$name" --out "$RUNS/$name" \
+        "$PYTHON" -m carina train "$DATA/cxr/images.csv" --recipe "$name" --name "$name" --bundle-version "${model#*:}" --out "$RUNS/$name" \
             --where train_release=yes --hold-out "$DATA/cxr/boxes.csv" --threads "$THREADS" --accelerator "$ACCELERATOR" --open-test
     fi
     mkdir -p src/carina/models
