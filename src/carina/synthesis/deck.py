@@ -32,10 +32,10 @@ class Deck(Generic[T]):
     """
 
     def __init__(self, entries: Sequence[T], weights: Sequence[float], rng: np.random.Generator) -> None:
-        self._entries = list(entries)
+        self._entries: list[T] = list(entries)
         self._weights = np.asarray(weights, dtype=np.float64)
         self._rng = rng
-        self._round = [self._entries[i] for i in rng.permutation(len(self._entries))]
+        self._round: list[T] = [self._entries[i] for i in rng.permutation(len(self._entries))]
 
     def deal(self, accept: Callable[[T], bool] | None = None) -> T:
         """Deal one entry that is accepted; without a condition, any."""
