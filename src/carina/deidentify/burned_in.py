@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -24,6 +24,10 @@ _Box = tuple[int, int, int, int]
 _WORDS: Final = ((3, 55.0, -0.5), (5, 35.0, 0.0), (3, 20.0, 2.0))
 _TURNED_WORDS: Final = ((4, 70.0, 1.0), (6, 50.0, 1.0), (3, 40.0, 2.5))
 _PASSES: Final = 3
+_ADVANCE: Final = 1.35
+"""Most room that a letter takes along its line, in heights."""
+_MOST_OF: Final = 0.8
+_ALIKE, _GAP = 0.5, 6.0
 _NARROW: Final = 0.6
 _TAIL: Final = (0.5, 99.5)
 _YBR_BLACK: Final = (0, 128, 128)
@@ -154,12 +158,47 @@ def _writing(grey: Bytes, policy: Policy, *, readable: bool) -> list[_Box]:
         return []
     if not readable:
         return [_padded(line, grey.shape) for line in lines]
-    return [_padded(reading.line, grey.shape) for reading in read_lines(grey, lines) if _goes(reading, policy)]
+    readings = read_lines(grey, lines)
+    kept = [reading.line.box for reading in readings if policy.markers == "keep" and _is_marker(reading)]
+    free = [reading for reading in readings if not any(_within(reading.line.box, box) for box in kept)]
+    writing = [reading.line for reading in free if _goes(reading)]
+    rest = [reading.line for reading in free if not _goes(reading)]
+    return [_padded(line, grey.shape) for line in _completed(writing, rest)]
 
 
-def _goes(reading: Reading, policy: Policy) -> bool:
-    if policy.markers == "keep" and is_marker(reading.text):
-        return False
+def _completed(writing: list[Line], rest: list[Line]) -> list[Line]:
+    """Join what stands on one line with writing, and the room between: letters over a like ground are hard to see."""
+    lines: list[Line] = []
+    for line in writing:
+        joined = line
+        for other in (*writing, *rest):
+            if other.upright == line.upright and _beside(joined, other):
+                joined = replace(joined, box=_around(joined.box, other.box))
+        lines.append(joined)
+    return lines
+
+
+def _beside(line: Line, other: Line) -> bool:
+    """Whether two pieces of writing stand on one line, not too far apart."""
+    one, two = (line.box, other.box) if line.upright else (_turned(line.box), _turned(other.box))
+    small, big = sorted((one[3], two[3]))
+    overlap = min(one[1] + one[3], two[1] + two[3]) - max(one[1], two[1])
+    gap = max(one[0], two[0]) - min(one[0] + one[2], two[0] + two[2])
+    return small >= _ALIKE * big and overlap >= _ALIKE * small and gap <= _GAP * line.tall
+
+
+def _turned(box: _Box) -> _Box:
+    return box[1], box[0], box[3], box[2]
+
+
+def _around(one: _Box, two: _Box) -> _Box:
+    left, top = min(one[0], two[0]), min(one[1], two[1])
+    right, bottom = max(one[0] + one[2], two[0] + two[2]), max(one[1] + one[3], two[1] + two[3])
+    return left, top, right - left, bottom - top
+
+
+def _goes(reading: Reading) -> bool:
+    """Whether a line is writing: only print is so regular, or words are read in it."""
     if reading.line.certain:
         return True
     needed = _WORDS if reading.line.upright else _TURNED_WORDS
@@ -168,6 +207,20 @@ def _goes(reading: Reading, policy: Policy) -> bool:
         for word, sure in reading.words
         for letters, least, score in needed
     )
+
+
+def _is_marker(reading: Reading) -> bool:
+    """Whether a line holds technical words and nothing else: what was read must fill it."""
+    line, letters = reading.line, len(reading.text)
+    length = line.box[2] if line.upright else line.box[3]
+    return is_marker(reading.text) and length <= _ADVANCE * line.tall * letters
+
+
+def _within(box: _Box, other: _Box) -> bool:
+    """Whether a box lies in another but for a little: the gaps between bright letters look like dark ones."""
+    wide = min(box[0] + box[2], other[0] + other[2]) - max(box[0], other[0])
+    high = min(box[1] + box[3], other[1] + other[3]) - max(box[1], other[1])
+    return wide > 0 and high > 0 and wide * high >= _MOST_OF * box[2] * box[3]
 
 
 def _padded(line: Line, shape: tuple[int, ...]) -> _Box:

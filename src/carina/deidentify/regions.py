@@ -29,7 +29,9 @@ _LETTERS: Final = 3
 # most 9), sharpness of edges, distance of width over height from a letter's, logarithm of the contrast.
 _WEIGHTS: Final = (1.65, 0.96, 0.75, 0.82, 1.52)
 _OFFSET: Final = -17.1
-_CANDIDATE, _TURNED_CANDIDATE, _CERTAIN = -0.5, 1.0, 3.2
+_CANDIDATE, _TURNED_CANDIDATE = -0.5, 1.0
+# Upright, four marks of this score were print on every film looked at; turned, vertebrae and ribs come up to 4.7.
+_CERTAIN, _TURNED_CERTAIN = 2.0, 5.5
 _CERTAIN_MARKS: Final = 4
 _LEAST_ASPECT: Final = 2.3
 _TURNED_MARKS: Final = 3
@@ -63,7 +65,7 @@ class Line:
     @property
     def certain(self) -> bool:
         """Whether it is writing even if nobody can read it."""
-        return self.score >= _CERTAIN and self.marks >= _CERTAIN_MARKS
+        return self.score >= (_CERTAIN if self.upright else _TURNED_CERTAIN) and self.marks >= _CERTAIN_MARKS
 
 
 @dataclass(frozen=True, slots=True)
