@@ -58,7 +58,7 @@ def ingest(
     from carina.errors import InputError  # noqa: PLC0415 - as above
     from carina.settings import load_settings  # noqa: PLC0415 - as above
 
-    require_extra("study", "sqlalchemy", "alembic", "fsspec", "pytesseract", verb="ingest")
+    require_extra("study", "sqlalchemy", "alembic", "fsspec", verb="ingest")
     from carina.archive import open_study  # noqa: PLC0415 - as above
     from carina.ingest import ingest_films  # noqa: PLC0415 - as above
 
