@@ -16,6 +16,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -58,7 +59,7 @@ def cost_table(finder: LungFinder, films: list[Film], runs: int) -> None:
     }
     for way in ways.values():
         middle_time(way, films[:4])
-    found = alternate({name: lambda way=way: middle_time(way, films) for name, way in ways.items()}, runs)
+    found = alternate({name: partial(middle_time, way, films) for name, way in ways.items()}, runs)
     first, *others = found
     rows = [[first, median_and_spread(found[first], 2, 1e3), "1", ""]]
     for name in others:

@@ -66,6 +66,15 @@ def test_a_large_fragment_is_dropped_and_flagged_and_a_hole_is_filled() -> None:
     assert "fragments" in fields.flags[0]
 
 
+def test_middling_probabilities_are_flagged() -> None:
+    maps = _maps()
+    maps[:, 2:30, 1:31] = np.maximum(maps[:, 2:30, 1:31], 0.2)  # 420 cells of lung, 420 of doubt
+    fields = LungFinder(_Says(maps), SPEC).find(FILM)
+    assert fields.flags == (
+        "the network is unsure of an area 100% as large as the lung fields; at most 60% is believable",
+    )
+
+
 def test_where_both_lungs_claim_a_pixel_the_surer_has_it() -> None:
     maps = _maps()
     maps[0, 6:26, 13:16], maps[1, 6:26, 13:18] = 0.95, 0.7
