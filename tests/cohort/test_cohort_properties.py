@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import polars as pl
+from hospital_rows import Hospital
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -34,8 +35,6 @@ films = st.lists(
 
 
 def _hospital(stays: list[Any], films: list[Any]) -> Any:
-    from conftest import Hospital  # noqa: PLC0415 - needed here alone
-
     made = Hospital()
     for patient, begin, length, codes in stays:
         made.admit(patient, begin, None if length is None else begin + length, codes=codes, reason=None)

@@ -10,6 +10,7 @@ from carina.cohort.tables import CohortTables
 __all__ = ["completed_years", "film_covariates"]
 
 _RANKS = {"Maori": 0, "Pacific": 1, "Asian": 2, "MELAA": 3, "Other": 4, "European": 5, "Unknown": 6}
+_OLDEST = 90  # stands for 90 or more
 
 
 def film_covariates(films: pl.DataFrame, tables: CohortTables, rules: CovariateRules) -> pl.DataFrame:
@@ -43,15 +44,30 @@ def film_covariates(films: pl.DataFrame, tables: CohortTables, rules: CovariateR
     )
     found = films.join(people, on="patient_id", how="left", maintain_order="left")
     age = pl.coalesce(completed_years("birth_date", "acquired_at"), pl.col("age_years").floor().cast(pl.Int64))
-    found = found.select(
+    found = _over_89(found, tables).select(
         "film",
         "patient_id",
         "acquired_at",
-        pl.when(age >= 0).then(age).alias("age"),
+        pl.when("over_89").then(_OLDEST).when(age >= 0).then(age).alias("age"),
         pl.coalesce("sex", "film_sex").alias("sex"),
         "ethnicity",
     )
     return _with_bmi(found, tables, rules).drop("patient_id", "acquired_at")
+
+
+def _over_89(films: pl.DataFrame, tables: CohortTables) -> pl.DataFrame:
+    """Whether the patient was 90 or older at the admission nearest to the film, of which no exact age is kept."""
+    flags = tables.admissions.select("patient_id", "admitted_at", "over_89").drop_nulls().sort("admitted_at").collect()
+    timed = films.filter(pl.col("acquired_at").is_not_null()).sort("acquired_at")
+    nearest = timed.select("film", "patient_id", "acquired_at").join_asof(
+        flags,
+        left_on="acquired_at",
+        right_on="admitted_at",
+        by="patient_id",
+        strategy="nearest",
+        check_sortedness=False,
+    )
+    return films.join(nearest.select("film", "over_89"), on="film", how="left", maintain_order="left")
 
 
 def completed_years(birth: str, at: str) -> pl.Expr:
@@ -61,7 +77,7 @@ def completed_years(birth: str, at: str) -> pl.Expr:
     --------
     >>> from datetime import date, datetime
     >>> frame = pl.DataFrame({"b": [date(2000, 3, 2)] * 2, "a": [datetime(2020, 3, 1), datetime(2020, 3, 2)]})
-    >>> frame.select(completed_years("b", "a"))["b"].to_list()
+    >>> frame.select(years=completed_years("b", "a"))["years"].to_list()
     [19, 20]
     """
     born, taken = pl.col(birth).dt, pl.col(at).dt

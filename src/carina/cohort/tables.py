@@ -48,6 +48,7 @@ TABLES: Mapping[str, Mapping[str, tuple[pl.DataType | type[pl.DataType], bool]]]
         "codes": (pl.List(pl.String), True),
         "reason": (_TEXT, False),
         "before_covid19": (_FLAG, False),
+        "over_89": (_FLAG, False),
     },
     "reads": {
         "patient_id": (_TEXT, True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
 import polars as pl
@@ -14,6 +15,9 @@ from carina.deidentify.text import clean_text
 from carina.errors import RemovalError
 
 __all__ = ["pseudonymise_records"]
+
+COVID19_BEGAN: Final = datetime(2019, 12, 1)  # noqa: DTZ001 -- naive, as all moments of the records
+"""Pneumonia admitted before this was not COVID-19 (M15)."""
 
 _DROPPED: Final = ("surname", "given_names", "address", "report")
 _FREE_TEXT: Final = ("reason", "request")
@@ -58,7 +62,9 @@ def pseudonymise_records(
     Returns
     -------
     tuple of (polars.DataFrame, Removed)
-        The table with `patient_id` in place of `nhi`, dates shifted by patient, and what was removed.
+        The table with `patient_id` in place of `nhi`, dates shifted by patient, and what was removed. Admissions gain
+        `before_covid19` (admitted before December 2019) and `over_89` (90 or older when admitted), which shifted dates
+        no longer tell.
 
     Raises
     ------
@@ -83,6 +89,8 @@ def pseudonymise_records(
     removed = _removed(frame)
     clean = _cleaned(frame, pseudonymiser, policy)
     clean = clean.drop(column for column in _DROPPED if column in clean.columns)
+    if table == "admissions" and "admitted_at" in clean.columns:
+        clean = _told_before(clean)
     clean = _shifted(clean)
     if "birth_date" in clean.columns:
         clean = _clamped(clean)
@@ -155,6 +163,15 @@ def _words(frame: pl.DataFrame, column: str) -> pl.Series:
         known, on=[column, *names], how="left", maintain_order="left", nulls_equal=True
     )
     return joined["cleaned"].alias(column)
+
+
+def _told_before(frame: pl.DataFrame) -> pl.DataFrame:
+    """Keep two answers that shifted and clamped dates cannot give: the era of COVID-19 (M15), and 90 or more (M16)."""
+    told = [(pl.col("admitted_at") < COVID19_BEGAN).alias("before_covid19")]
+    if "birth_date" in frame.columns:
+        ninety = pl.col("birth_date").dt.offset_by(f"{OLDEST_AGE}y")
+        told.append((ninety <= pl.col("admitted_at").dt.date()).alias("over_89"))
+    return frame.with_columns(told)
 
 
 def _shifted(frame: pl.DataFrame) -> pl.DataFrame:
