@@ -15,6 +15,8 @@ import pytest
 import torch
 
 from carina.errors import TrainingError
+from carina.networks.classifier import FilmClassifier
+from carina.networks.film_data import Batch
 from carina.networks.recipe import Recipe
 from carina.networks.training import Machine, Trained, fit, prepare
 from carina.sampling import read_film_table
@@ -78,6 +80,21 @@ def test_killed_training_ends_with_the_same_weights_bit_for_bit(films: Path, tmp
     resumed = _train(films, tmp_path / "killed")
     assert whole.epochs == resumed.epochs == 3
     assert np.array_equal(_weights(whole), _weights(resumed))
+
+
+def test_a_training_goes_on_from_its_last_epoch_though_that_was_not_its_best(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def worse(self: FilmClassifier, batch: Batch, _number: int) -> None:
+        self.log("tune_loss", float(self.current_epoch), batch_size=len(batch[0]))
+
+    monkeypatch.setattr(FilmClassifier, "validation_step", worse)
+    _train(films, tmp_path)
+    kept = {
+        name: torch.load(tmp_path / "checkpoints" / f"{name}.ckpt", map_location="cpu", weights_only=True)["epoch"]
+        for name in ("best", "last")
+    }
+    assert kept == {"best": 0, "last": 2}
 
 
 def test_a_training_of_ten_steps_has_a_schedule(films: Path, tmp_path: Path) -> None:

@@ -198,10 +198,11 @@ def fit(prepared: Prepared, task: Task, recipe: Recipe, out: Path, machine: Mach
     beside = branch_films(prepared.table, recipe, LungFinder.load(), "train", augment=True) if recipe.joint else None
     classifier = FilmClassifier(task, recipe, beside)
     data = _data(prepared, task, recipe)
-    keeper = ModelCheckpoint(
-        out / "checkpoints", "best", monitor="tune_loss", save_last=True, enable_version_counter=False
-    )
-    callbacks: list[Callback] = [keeper, EarlyStopping("tune_loss", patience=recipe.patience, mode="min")]
+    checkpoints = out / "checkpoints"
+    keeper = ModelCheckpoint(checkpoints, "best", monitor="tune_loss", enable_version_counter=False)
+    # By itself, for the keeper's own "last" is the last that was best; and after it, to know which was best.
+    latest = ModelCheckpoint(checkpoints, "last", enable_version_counter=False)
+    callbacks: list[Callback] = [EarlyStopping("tune_loss", patience=recipe.patience, mode="min"), keeper, latest]
     if recipe.averaging:
         callbacks.append(EMAWeightAveraging(decay=recipe.averaging))
     with _quiet(), _in_sentences(out):
