@@ -78,6 +78,7 @@ class Store:
     True
     >>> store.read(stored.path)
     b'a film'
+    >>> folder.cleanup()
     """
 
     def __init__(self, location: Path | str, options: dict[str, Any] | None = None) -> None:
