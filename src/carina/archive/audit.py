@@ -61,7 +61,7 @@ def seal(sequence: int, at: str, event: str, details: str, previous: str) -> str
     Examples
     --------
     >>> seal(1, "2026-01-01T00:00:00+00:00", "created", "{}", START)[:8]
-    'f67b2ae6'
+    '2f5206f9'
     """
     text = json.dumps([previous, sequence, at, event, details], separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
