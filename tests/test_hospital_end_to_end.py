@@ -126,6 +126,12 @@ def test_pseudonyms_and_shifted_dates_change_no_label(ward: Ward, checker: Modul
     films, tables = _pseudonymous(ward)
     assert (films["acquired_at"] < dt.datetime(2021, 1, 1)).all()  # noqa: DTZ001 - naive as all moments of the tables
     wrong = _differences(checker, ward, films, tables, None)
+    # Whole weeks may move a leap day in or out: a birthday can then fall on the other side of the film.
+    birthday = (pl.col("column") == "age") & (
+        (pl.col("expected").cast(pl.Int64, strict=False) - pl.col("found").cast(pl.Int64, strict=False)).abs() == 1
+    )
+    assert wrong.filter(birthday).height <= 0.005 * films.height
+    wrong = wrong.filter(~birthday)
     assert wrong.select("column", "expected", "found", "reading").rows() == []
 
 
