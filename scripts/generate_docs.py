@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from carina.cli import app
 from carina.cohort import EXCLUSIONS, load_rules
+from carina.deidentify import Policy
 from carina.imaging import QUALITY_RULES, REJECTIONS
 from carina.inference.reading import columns
 from carina.settings import Settings
@@ -104,6 +105,11 @@ def cohort_exclusions() -> str:
     return "\n".join(["| code | why |", "|---|---|", *rows])
 
 
+def deid_policy() -> str:
+    """Every rule of de-identification in its sentence."""
+    return "\n".join(f"- {sentence}" for sentence in Policy().sentences())
+
+
 def rules() -> str:
     """Which modules and tests name which rule of the method."""
     found: dict[int, dict[str, set[str]]] = {}
@@ -127,6 +133,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "prediction-columns": prediction_columns,
     "default-task": default_task_file,
     "cohort-rules": cohort_rules,
+    "deid-policy": deid_policy,
     "cohort-exclusions": cohort_exclusions,
     "rules": rules,
 }

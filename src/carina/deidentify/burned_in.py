@@ -22,11 +22,14 @@ _Box = tuple[int, int, int, int]
 # Letters of a word, tesseract's confidence in it and score of the line that together are enough: on films without any
 # writing tesseract reads short words, and is not sure of them.
 _WORDS: Final = ((3, 55.0, -0.5), (5, 35.0, 0.0), (3, 20.0, 2.0))
-_TURNED_WORDS: Final = ((4, 70.0, 1.0), (6, 50.0, 1.0), (3, 40.0, 2.5))
+_TURNED_WORDS: Final = ((4, 70.0, 1.0), (6, 50.0, 1.0))
 _PASSES: Final = 3
 _ADVANCE: Final = 1.35
 """Most room that a letter takes along its line, in heights."""
 _MOST_OF: Final = 0.8
+_TEXTURE_LINES: Final = 10
+_TEXTURE_SCORE: Final = 6.0
+_MOST_BLANKED: Final = 0.15
 _ALIKE, _GAP = 0.5, 6.0
 _NARROW: Final = 0.6
 _TAIL: Final = (0.5, 99.5)
@@ -115,9 +118,20 @@ def clean_pixels(
     review = None
     if blanked and policy.burned_in == "review":
         review = f"text was found and blanked in {len(blanked)} places of the pixels"
+    share = _share(blanked, samples.shape)
+    if share > _MOST_BLANKED:
+        review = f"{share:.0%} of the picture look like writing and were blanked"
     if not readable:
         review = "the pixels could not be read, for tesseract is not installed"
     return CleanPixels(samples, tuple(blanked), review)
+
+
+def _share(boxes: list[_Box], shape: tuple[int, ...]) -> float:
+    """Share of a film that boxes cover."""
+    gone = np.zeros(shape[:2], np.bool_)
+    for x, y, wide, high in boxes:
+        gone[y : y + high, x : x + wide] = True
+    return float(gone.mean())
 
 
 def grey_views(samples: NDArray[np.unsignedinteger], bits: int, *, signed: bool = False) -> list[Bytes]:
@@ -161,8 +175,13 @@ def _writing(grey: Bytes, policy: Policy, *, readable: bool) -> list[_Box]:
     readings = read_lines(grey, lines)
     kept = [reading.line.box for reading in readings if policy.markers == "keep" and _is_marker(reading)]
     free = [reading for reading in readings if not any(_within(reading.line.box, box) for box in kept)]
-    writing = [reading.line for reading in free if _goes(reading)]
-    rest = [reading.line for reading in free if not _goes(reading)]
+    unread = [reading for reading in free if reading.line.certain and not _has_words(reading)]
+    # a screen's grid or a row of noise looks like many lines of print that nobody can read
+    least = _TEXTURE_SCORE if len(unread) > _TEXTURE_LINES else 0.0
+    gone = [_has_words(reading) or (reading.line.certain and reading.line.score >= least) for reading in free]
+    writing = [reading.line for reading, goes in zip(free, gone, strict=True) if goes]
+    rest = [reading.line for reading, goes in zip(free, gone, strict=True) if not goes]
+    rest = [] if least else rest
     return [_padded(line, grey.shape) for line in _completed(writing, rest)]
 
 
@@ -197,10 +216,8 @@ def _around(one: _Box, two: _Box) -> _Box:
     return left, top, right - left, bottom - top
 
 
-def _goes(reading: Reading) -> bool:
-    """Whether a line is writing: only print is so regular, or words are read in it."""
-    if reading.line.certain:
-        return True
+def _has_words(reading: Reading) -> bool:
+    """Whether words are read in a line, surely enough for its looks."""
     needed = _WORDS if reading.line.upright else _TURNED_WORDS
     return any(
         len(re.findall(r"[^\W_]", word)) >= letters and sure >= least and reading.line.score >= score
@@ -226,7 +243,7 @@ def _within(box: _Box, other: _Box) -> bool:
 def _padded(line: Line, shape: tuple[int, ...]) -> _Box:
     """Box of a line with room for letters that were not seen as strokes, at both ends."""
     x, y, wide, high = line.box
-    along, beside = round(1.0 * line.tall) + 1, round(0.3 * line.tall) + 1
+    along, beside = round(1.5 * line.tall) + 1, round(0.3 * line.tall) + 1
     dx, dy = (along, beside) if line.upright else (beside, along)
     left, top = max(0, x - dx), max(0, y - dy)
     return left, top, min(shape[1], x + wide + dx) - left, min(shape[0], y + high + dy) - top

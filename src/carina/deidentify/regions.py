@@ -19,7 +19,9 @@ _KERNEL: Final = 11
 """Strokes narrower than this, in pixels of a level, stand out of their surroundings (white and black top-hat)."""
 _AROUND: Final = 49
 """Side of the surroundings whose noise a stroke must exceed, pixels of a level."""
-_LEAST_CONTRAST, _OVER_NOISE, _NOISE_FLOOR = 6.0, 2.2, 2.0
+_LEAST_CONTRAST, _NOISE_FLOOR = 6.0, 2.0
+_OVER_NOISE: Final = (2.2, 1.5)
+"""Strict, and lenient for letters that are hardly brighter than the film beneath."""
 _LEAST_HEIGHT, _MOST_HEIGHT, _LONGEST = 6, 40, 640
 _LEAST_FULL, _LEAST_AREA = 0.12, 6
 _SMALLEST_LEVEL: Final = 160
@@ -120,23 +122,31 @@ def find_lines(grey: Bytes) -> list[Line]:
 
 
 def _lines_of(level: Bytes, scale: int, *, bright: bool) -> Iterator[Line]:
-    marks = _marks(level, bright=bright)
-    if marks is None:
-        return
-    for upright in (True, False):
-        turned = marks if upright else marks.turned()
-        for members in _chains(turned):
-            line = _line(turned.at(members), scale, bright=bright, upright=upright)
-            if line is not None:
-                yield line
+    for marks in _marks(level, bright=bright):
+        for upright in (True, False):
+            turned = marks if upright else marks.turned()
+            for members in _chains(turned):
+                line = _line(turned.at(members), scale, bright=bright, upright=upright)
+                if line is not None:
+                    yield line
 
 
-def _marks(level: Bytes, *, bright: bool) -> _Marks | None:
+def _marks(level: Bytes, *, bright: bool) -> Iterator[_Marks]:
     """Find connected strokes that stand out of the noise around them and could be letters."""
     shape = cv2.getStructuringElement(cv2.MORPH_RECT, (_KERNEL, _KERNEL))
     hat = cv2.morphologyEx(level, cv2.MORPH_TOPHAT if bright else cv2.MORPH_BLACKHAT, shape)
     around = cv2.boxFilter(hat, cv2.CV_32F, (_AROUND, _AROUND))
-    mask = (hat > np.maximum(_LEAST_CONTRAST, _OVER_NOISE * around + _NOISE_FLOOR)).astype(np.uint8)
+    across, down = cv2.Sobel(level, cv2.CV_16S, 1, 0), cv2.Sobel(level, cv2.CV_16S, 0, 1)
+    edge = np.maximum(np.abs(across), np.abs(down)) / np.float32(4.0)  # change of grey over two pixels
+    for factor in _OVER_NOISE:
+        mask = (hat > np.maximum(_LEAST_CONTRAST, factor * around + _NOISE_FLOOR)).astype(np.uint8)
+        marks = _strokes(mask, (hat, edge, around))
+        if marks is not None:
+            yield marks
+
+
+def _strokes(mask: Bytes, planes: tuple[NDArray[np.generic], ...]) -> _Marks | None:
+    """Measure connected parts of a mask that have the size of letters: place, and mean of each plane."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     left, top, wide, high, area = (stats[:, column].astype(np.float64) for column in range(5))
     longest, shortest = np.maximum(wide, high), np.minimum(wide, high)
@@ -146,11 +156,9 @@ def _marks(level: Bytes, *, bright: bool) -> _Marks | None:
     index = np.flatnonzero(fits)
     if index.size == 0:
         return None
-    across, down = cv2.Sobel(level, cv2.CV_16S, 1, 0), cv2.Sobel(level, cv2.CV_16S, 0, 1)
-    edge = np.maximum(np.abs(across), np.abs(down)) / np.float32(4.0)  # change of grey over two pixels
     inside = mask > 0
     owner = labels[inside]
-    means = [np.bincount(owner, plane[inside], minlength=count) / np.maximum(area, 1) for plane in (hat, edge, around)]
+    means = [np.bincount(owner, plane[inside], minlength=count) / np.maximum(area, 1) for plane in planes]
     return _Marks(left, top, wide, high, *means).at(index)
 
 
