@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from _common import cut, default_product, hold_to_one_core, median_and_spread, opened, ratios, table, verdict
-from carina.inference import normalise_map, upsample_map
+from carina.imaging.framing import frame_film
+from carina.inference import normalise_map
 
 _FILM = (512, 512)
 
@@ -38,7 +39,7 @@ def main() -> None:
 
     def heatmap(film: np.ndarray) -> None:
         _, maps, _ = whole.run(names, {"film": film})
-        upsample_map(normalise_map(maps[0, 0]), _FILM)
+        frame_film(_FILM, product.spec.size).lay_out(normalise_map(maps[0, 0]))
 
     ways: dict[str, Callable[[np.ndarray], object]] = {
         "without: network cut to its logits": lambda film: bare.run(["logits"], {"film": film}),

@@ -43,6 +43,7 @@ from _peer import (
     whole_backward,
 )
 from carina.imaging import Standardisation, read_film, standardise
+from carina.imaging.framing import frame_film
 from carina.inference import (
     FilmSource,
     PredictOptions,
@@ -52,12 +53,13 @@ from carina.inference import (
     make_reader,
     normalise_map,
     open_session,
-    upsample_map,
 )
+from carina.inference.lungs import LungFinder
+from carina.inference.sources import LAYERS
 from carina.networks import NetworkSpec, build_network, export_onnx
 from carina.tasks import default_task
 
-_STAGES = ("decoding", "standardisation", "network", "probabilities", "heatmap")
+_STAGES = ("decoding", "lungs", "standardisation", "network", "probabilities", "heatmap")
 
 
 def same_network(peer: DenseNet121) -> Product:
@@ -75,19 +77,24 @@ def same_network(peer: DenseNet121) -> Product:
     return Product("DenseNet-121", model, Standardisation(size=SIDE), default_task(), None)
 
 
-def judge(path: Path, product: Product, session: Session, spent: dict[str, float]) -> np.ndarray:
-    """One film through the product; the time of each stage is added to `spent`."""
+def judge(
+    path: Path, product: Product, session: Session, finder: LungFinder | None, spent: dict[str, float]
+) -> np.ndarray:
+    """One film through the product, lungs first where its framing rests on them; each stage's time goes to `spent`."""
     marks = [time.perf_counter()]
     film = read_film(path)
     marks.append(time.perf_counter())
-    square = standardise(film.pixels, product.spec)
+    fields = None if finder is None else finder.find(film)
+    marks.append(time.perf_counter())
+    square = standardise(film.pixels, product.spec, fields)
+    frame = frame_film((film.pixels.shape[0], film.pixels.shape[1]), product.spec.size, fields)
     marks.append(time.perf_counter())
     outputs = session.run(square[None])
     marks.append(time.perf_counter())
     probabilities = calibrated_probabilities(outputs.logits, product.task, product.calibration)[0]
     marks.append(time.perf_counter())
     raw = outputs.class_maps[0, int(probabilities.argmax())]
-    heat = upsample_map(normalise_map(raw), (film.pixels.shape[0], film.pixels.shape[1]))
+    heat = frame.lay_out(normalise_map(raw))
     marks.append(time.perf_counter())
     for stage, start, end in zip(_STAGES, marks, marks[1:], strict=False):
         spent[stage] = spent.get(stage, 0.0) + end - start
@@ -97,12 +104,13 @@ def judge(path: Path, product: Product, session: Session, spent: dict[str, float
 def product_measure(films: list[Path], product: Product, spent: dict[str, float]) -> Callable[[], float]:
     """Time of a film, seconds, and its stages into `spent`."""
     session = open_session(product.model)
-    judge(films[0], product, session, {})
+    finder = LungFinder.load() if product.spec.needs_lungs else None
+    judge(films[0], product, session, finder, {})
 
     def measure() -> float:
         start = time.perf_counter()
         for path in films:
-            judge(path, product, session, spent)
+            judge(path, product, session, finder, spent)
         return (time.perf_counter() - start) / len(films)
 
     return measure
@@ -131,7 +139,8 @@ def peer_measure(
 
 def whole_measure(films: list[Path], model: str, out: Path) -> Callable[[], float]:
     """Time of a film, seconds, as `carina predict` judges it: gate first, overlay and maps written."""
-    (out / "heatmaps").mkdir()
+    for layer in LAYERS:
+        (out / layer).mkdir()
     reader = make_reader(load_bundle(model), PredictOptions(model=model), out)
     reader.read(FilmSource(str(films[0])))
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from carina.inference import encode_png, normalise_map, overlay, upsample_map
+from carina.imaging.framing import frame_film
+from carina.inference import encode_png, normalise_map, overlay
 
 
 def test_a_map_is_spread_over_zero_to_one() -> None:
@@ -23,7 +24,7 @@ def test_a_constant_map_points_nowhere(level: float) -> None:
 def test_upsampling_interpolates_between_cell_centres() -> None:
     # Cells centred at columns 0.5 and 2.5 of four: columns 0 and 3 lie outside both centres and take their value,
     # columns 1 and 2 lie a quarter of the way in.
-    heat = upsample_map(np.array([[0.0, 1.0]], np.float32), (1, 4))
+    heat = frame_film((1, 4), 32).lay_out(np.array([[0.0, 1.0]], np.float32))
     np.testing.assert_allclose(heat, [[0.0, 0.25, 0.75, 1.0]])
 
 

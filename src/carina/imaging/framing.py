@@ -78,6 +78,8 @@ class Frame:
     def lay_out(self, heat: Array) -> Array:
         """Bring a map of the network's field of view to the film's size, zero outside the region.
 
+        The corners of the two grids coincide, not the centres of their corner cells.
+
         Parameters
         ----------
         heat : ndarray of float32, (h, w)
@@ -86,7 +88,7 @@ class Frame:
         Returns
         -------
         ndarray of float32, (H, W)
-            Bilinear within the region.
+            Bilinear within the region, within the range of `heat`.
         """
         inner = cv2.resize(heat, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
         if self.whole:

@@ -15,7 +15,7 @@ from carina.inference.bundle import (
     zip_bundle,
 )
 from carina.inference.calibration import Calibration, calibrated_probabilities, prediction_set, prior_shift
-from carina.inference.heatmap import encode_png, normalise_map, overlay, upsample_map
+from carina.inference.heatmap import encode_png, normalise_map, overlay
 from carina.inference.layers import LayerOptions
 from carina.inference.options import PredictOptions, Summary, make_reader
 from carina.inference.predict import count_films, predict_films
@@ -70,7 +70,6 @@ __all__ = [
     "predict_films",
     "prediction_set",
     "prior_shift",
-    "upsample_map",
     "write_bundle",
     "zip_bundle",
 ]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from carina.types import Array, Bytes
 
-__all__ = ["encode_png", "normalise_map", "overlay", "upsample_map"]
+__all__ = ["encode_png", "normalise_map", "overlay"]
 
 _Floating: TypeAlias = NDArray[np.floating]
 _FLAT = 1e-12
@@ -43,24 +43,6 @@ def normalise_map(raw: _Floating) -> Array:
     if high - low <= _FLAT * max(abs(high), 1.0):
         return np.zeros(values.shape, np.float32)
     return np.asarray((values - low) / (high - low), dtype=np.float32)
-
-
-def upsample_map(heat: Array, shape: tuple[int, int]) -> Array:
-    """Bilinear to the film's size; the corners of the two grids coincide, not the centres of their corner cells.
-
-    Parameters
-    ----------
-    heat : ndarray of float32, (h, w)
-    shape : tuple of int
-        Rows and columns of the film, pixels.
-
-    Returns
-    -------
-    ndarray of float32, (H, W)
-        Within the range of `heat`.
-    """
-    rows, columns = shape
-    return np.asarray(cv2.resize(heat, (columns, rows), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
 
 def overlay(pixels: Array, heat: Array, opacity: float) -> Bytes:
