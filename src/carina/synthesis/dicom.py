@@ -92,7 +92,7 @@ def _patient(ds: FileDataset, plan: FilmPlan, age: int) -> None:
     ds.PatientID = person.nhi
     ds.IssuerOfPatientID = "NHI"
     ds.PatientBirthDate = f"{person.birth:%Y%m%d}"
-    ds.PatientSex = person.sex if person.sex in "FM" else "O"
+    ds.PatientSex = {"X": "O", "U": ""}.get(person.sex, person.sex)
     ds.PatientAge = f"{age:03d}Y"
     ds.PatientAddress = person.address
     ds.PatientTelephoneNumbers = person.phone
