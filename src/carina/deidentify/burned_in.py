@@ -27,6 +27,9 @@ _PASSES: Final = 3
 _ADVANCE: Final = 1.35
 """Most room that a letter takes along its line, in heights."""
 _MOST_OF: Final = 0.8
+_CLEAR: Final = 2.0
+_FILLED: Final = 0.45
+"""Fewest letters read, to a height of the letters along the line."""
 _TEXTURE_LINES: Final = 10
 _TEXTURE_SCORE: Final = 6.0
 _MOST_BLANKED: Final = 0.25
@@ -218,9 +221,14 @@ def _around(one: _Box, two: _Box) -> _Box:
 
 def _has_words(reading: Reading) -> bool:
     """Whether words are read in a line, surely enough for its looks."""
-    needed = _WORDS if reading.line.upright else _TURNED_WORDS
+    line = reading.line
+    length = line.box[2] if line.upright else line.box[3]
+    read = sum(len(re.findall(r"[^\W_]", word)) for word, _ in reading.words)
+    if line.score < _CLEAR and read < _FILLED * length / line.tall:
+        return False  # a short word on a long line is what tesseract makes of bones
+    needed = _WORDS if line.upright else _TURNED_WORDS
     return any(
-        len(re.findall(r"[^\W_]", word)) >= letters and sure >= least and reading.line.score >= score
+        len(re.findall(r"[^\W_]", word)) >= letters and sure >= least and line.score >= score
         for word, sure in reading.words
         for letters, least, score in needed
     )
