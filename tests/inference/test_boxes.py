@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +15,6 @@ from carina.inference.boxes import (
     Box,
     BoxRules,
     boxes_in_lungs,
-    coco_json,
     flip_boxes,
     overlaps,
     select_boxes,
@@ -184,23 +182,6 @@ def test_scores_of_other_boxes_are_refused() -> None:
 def test_boxes_that_are_not_finite_are_left_out() -> None:
     boxes = np.array([[0.0, 0.0, np.nan, 5.0], [0.0, 0.0, 5.0, 5.0]])
     assert len(select_boxes(boxes, np.array([0.9, 0.8]), frame_film((9, 9), 9), _ALL)) == 1
-
-
-def test_the_file_is_one_that_coco_readers_take() -> None:
-    written = json.loads(coco_json([("a.png", 100, 200, [Box(1.0, 2.0, 30.0, 40.0, 0.75)]), ("b.png", 50, 60, [])]))
-    assert written["images"][0] == {"id": 1, "file_name": "a.png", "width": 200, "height": 100}
-    assert written["annotations"] == [
-        {
-            "id": 1,
-            "image_id": 1,
-            "bbox": [1.0, 2.0, 30.0, 40.0],
-            "score": 0.75,
-            "category_id": 1,
-            "area": 1200.0,
-            "iscrowd": 0,
-        }
-    ]
-    assert written["categories"] == [{"id": 1, "name": "opacity"}]
 
 
 def test_rules_come_from_the_bundle_or_there_are_none() -> None:

@@ -1,13 +1,12 @@
 """From the box branch's raw cells to boxes on the film (M21).
 
 The network gives a score and a box for every cell; here the weak are dropped, overlapping ones suppressed, and what is
-left is brought to the film's own pixels and written as COCO writes boxes.
+left is brought to the film's own pixels.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,6 @@ from carina.imaging.framing import Frame
 from carina.imaging.lung_fields import LungFields
 
 __all__ = [
-    "CATEGORY",
     "INSIDE",
     "IN_LUNGS",
     "MOST_BOXES",
@@ -27,7 +25,6 @@ __all__ = [
     "Box",
     "BoxRules",
     "boxes_in_lungs",
-    "coco_json",
     "flip_boxes",
     "overlaps",
     "select_boxes",
@@ -45,9 +42,6 @@ IN_LUNGS = 0.25
 
 MOST_BOXES = 20
 """Boxes a film at most."""
-
-CATEGORY = {"id": 1, "name": "opacity"}
-"""The one COCO category."""
 
 _SMALLEST = 1.0
 _Floats = NDArray[np.floating]
@@ -78,14 +72,6 @@ class Box:
         values = (self.x, self.y, self.width, self.height, self.score)
         if not np.isfinite(values).all() or self.width <= 0 or self.height <= 0:
             raise InputError(f"a box is x, y, width and height above 0, and a score, all finite; found {values!r}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """As COCO has it: ``bbox``, ``score`` and ``category_id``."""
-        return {
-            "bbox": [self.x, self.y, self.width, self.height],
-            "score": self.score,
-            "category_id": CATEGORY["id"],
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,36 +258,3 @@ def flip_boxes(boxes: Sequence[Box], columns: int) -> tuple[Box, ...]:
         Width of the film, pixels.
     """
     return tuple(Box(columns - box.x - box.width, box.y, box.width, box.height, box.score) for box in boxes)
-
-
-def coco_json(films: Iterable[tuple[str, int, int, Sequence[Box]]]) -> str:
-    """Boxes of many films as one COCO file.
-
-    Parameters
-    ----------
-    films : iterable of (file name, rows, columns, boxes)
-
-    Returns
-    -------
-    str
-        JSON with ``images``, ``annotations`` (with ``score``, as COCO's results have it) and ``categories``.
-
-    References
-    ----------
-    Lin 2014, doi:10.1007/978-3-319-10602-1_48; cocodataset.org, data format.
-    """
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for number, (name, rows, columns, boxes) in enumerate(films, start=1):
-        images.append({"id": number, "file_name": name, "width": columns, "height": rows})
-        for box in boxes:
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": number,
-                    **box.to_dict(),
-                    "area": box.width * box.height,
-                    "iscrowd": 0,
-                }
-            )
-    return json.dumps({"images": images, "annotations": annotations, "categories": [CATEGORY]}, allow_nan=False)
