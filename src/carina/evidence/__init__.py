@@ -8,6 +8,14 @@ from carina.evidence.estimates import Estimate, patient_bootstrap, patient_mean
 from carina.evidence.explain import ExplainOptions, Explanation, Plan, explain, plan_films
 from carina.evidence.explain_files import write_explanation
 from carina.evidence.findings import Finding, findings
+from carina.evidence.judged import (
+    JudgedFilms,
+    ModelStamp,
+    contrast_scores,
+    judge_changes,
+    judge_films,
+    read_predictions,
+)
 from carina.evidence.localisation import (
     Detections,
     Overlap,
@@ -36,8 +44,10 @@ __all__ = [
     "ExplainOptions",
     "Explanation",
     "Finding",
+    "JudgedFilms",
     "MassShare",
     "MeasureKind",
+    "ModelStamp",
     "Occlusion",
     "Overlap",
     "Plan",
@@ -45,12 +55,15 @@ __all__ = [
     "average_precision",
     "box_iou",
     "box_mask",
+    "contrast_scores",
     "curve_area",
     "deletion_insertion",
     "explain",
     "findings",
     "froc_sensitivity",
     "heat_boxes",
+    "judge_changes",
+    "judge_films",
     "lung_centre_boxes",
     "lung_centres",
     "map_overlap",
@@ -63,6 +76,7 @@ __all__ = [
     "pointing_hit",
     "rank_correlation",
     "read_boxes",
+    "read_predictions",
     "shuffled_weights",
     "structural_similarity",
     "weight_layers",
