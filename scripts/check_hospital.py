@@ -33,8 +33,9 @@ COMPARED = (
     ("ethnicity_expected", "ethnicity", True),
     ("bmi_expected", "bmi", True),
 )
-# What the study may say instead: no side of a contrast is an empty cell; without any admission there are no records.
-SAME = {("out", ""), ("not_admitted", "no_records")}
+# What the study may say instead: no side of a contrast is an empty cell, nor is an unknown sex; without any admission
+# there are no records.
+SAME = {("out", ""), ("not_admitted", "no_records"), ("U", "")}
 
 
 def truth_rows(hospital: Path, names: Pseudonymiser) -> pl.DataFrame:
@@ -54,7 +55,9 @@ def study_rows(folder: Path, cohort: Path) -> tuple[pl.DataFrame, Pseudonymiser]
     """Read one row a film of the study: what was decided about it."""
     with open_study(folder, "research") as study:
         names = Pseudonymiser(load_key(study.keys))
-        films = study.archive.films().filter(pl.col("accepted")).select("film_id", uid="sop_instance_uid")
+        films = study.archive.films().sort("accepted", descending=True, maintain_order=True)
+        films = films.unique("sop_instance_uid", keep="first", maintain_order=True)
+        films = films.select("film_id", "accepted", uid="sop_instance_uid")
     labels = pl.read_parquet(cohort / "labels.parquet")
     table = pl.read_parquet(cohort / "film_table.parquet")
     return joined_rows(films, labels, table), names
@@ -64,6 +67,8 @@ def joined_rows(films: pl.DataFrame, labels: pl.DataFrame, table: pl.DataFrame) 
     """Join what a cohort says of each film, as text; nothing is an empty text."""
     more = [name for _, name, _ in COMPARED if name in table.columns and name not in labels.columns]
     rows = table.rename({"image_id": "film_id"}).select("film_id", *more)
+    films = films if "accepted" in films.columns else films.with_columns(accepted=pl.lit(value=True))
+    films = films.select("film_id", "uid", refused=~pl.col("accepted"))
     joined = films.join(labels, on="film_id", how="left").join(rows, on="film_id", how="left")
     yes_no = {True: "yes", False: "no"}
     return joined.select(
@@ -73,19 +78,25 @@ def joined_rows(films: pl.DataFrame, labels: pl.DataFrame, table: pl.DataFrame) 
 
 
 def differences(truth: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
-    """Every cell that differs: film, column, what was expected and what was found."""
+    """Every cell that differs: film, column, what was expected and what was found.
+
+    Where the gate refused a film that the truth has (a phantom is no patient's film), the first and last film of its
+    episode are others than the truth's, rightly; of those episodes the gold standard alone is compared.
+    """
     both = truth.join(found, on="uid", how="left", suffix="_found")
+    episode = pl.when(pl.col("episode") == "").then("uid").otherwise("episode")
+    whole = both.filter((pl.col("refused") != "yes").fill_null(value=True).all().over(episode))
     parts = []
     for expected, column, members in COMPARED:
         name = f"{column}_found" if f"{column}_found" in both.columns else column
         rows = (
-            both.filter(pl.col("in_cohort_expected") == "yes")
+            whole.filter(pl.col("in_cohort_expected") == "yes")
             if members
             else both.filter(pl.col("gold_expected") != "")
         )
         parts.append(_differing(rows, column, pl.col(expected), pl.col(name).fill_null("missing")))
     kept = pl.when(pl.col("exclusion").is_null()).then(pl.lit("missing")).otherwise("exclusion")
-    parts.append(_differing(both, "exclusion", pl.col("exclusion_expected"), kept))
+    parts.append(_differing(whole, "exclusion", pl.col("exclusion_expected"), kept))
     return pl.concat(parts)
 
 
@@ -115,6 +126,10 @@ def main() -> None:
     print(f"{len(truth)} films, {len(labelled)} with a label, {len(found)} in the study")
     gold = wrong.filter(pl.col("column") == "gold")
     print(f"gold labels equal: {len(labelled) - len(gold)} of {len(labelled)}")
+    refused = truth.join(found.filter(pl.col("refused") == "yes"), on="uid", how="semi")
+    if len(refused):
+        print(f"refused by the gate though the hospital has them: {len(refused)} films of {len(found)}")
+    found = found.filter(pl.col("refused") != "yes")
     strange = set(found["uid"].to_list()) - set(truth["uid"].to_list())
     if strange:
         print(f"films in the study that the hospital does not know: {len(strange)}")

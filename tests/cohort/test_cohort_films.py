@@ -290,3 +290,29 @@ def test_another_patient_s_read_of_the_same_number_is_not_taken(hospital: Any) -
     film = hospital.film("P1", 1, finding="no read", accession_number="A")
     hospital.rows["reads"].append({"patient_id": "P2", "accession_number": "A", "finding": "pneumonia"})
     assert _column(build_cohort(hospital.tables(), load_rules()), film, "exclusion") == "no_read"
+
+
+def test_the_read_of_a_refused_film_counts_for_the_others(hospital: Any) -> None:
+    hospital.admit("P1")
+    hospital.film("P1", 1, accepted=False, refusal="this does not look like a frontal chest film")
+    after = hospital.film("P1", 5, finding="none")
+    # M13 (a): another film of the episode was read as pneumonia, and this one is not flanked.
+    assert _column(build_cohort(hospital.tables(), load_rules()), after, "gold") == "none"
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        {"accession_number": "A1"},  # a copy or a further view of the film at hand, and the read is of both
+        {"refusal": "not a chest film: the header's BodyPartExamined is 'HAND'"},
+        {"view_position": "LL"},
+    ],
+)
+def test_it_does_not_count_where_it_says_nothing_of_its_own(hospital: Any, refused: dict[str, str]) -> None:
+    hospital.admit("P1")
+    hospital.film("P1", 1, finding="pneumonia", accepted=False, **refused)
+    after = hospital.film("P1", 5, finding="none", accession_number="A1")
+    hospital.rows["reads"] = [row for row in hospital.rows["reads"] if row["accession_number"] != "A1"]
+    hospital.rows["reads"].append({"patient_id": "P1", "accession_number": "A1", "finding": "none"})
+    # The only film whose read counts: the codes decide.
+    assert _column(build_cohort(hospital.tables(), load_rules()), after, "gold") == "pneumonia"

@@ -203,6 +203,17 @@ def test_dates_move_by_the_patients_shift_and_times_stay(
     assert ds.AcquisitionDateTime == f"{moved}101530.25"
 
 
+def test_a_shifted_date_that_is_by_chance_the_birth_date_stays(
+    film: FileDataset, written: Write, names: Pseudonymiser
+) -> None:
+    import datetime as dt  # noqa: PLC0415 - as above
+
+    taken = dt.date(1950, 1, 31) - names.shift("ZZZ0016")
+    film.StudyDate = film.AcquisitionDate = f"{taken:%Y%m%d}"
+    ds = clean(film, written, names)
+    assert (ds.StudyDate, ds.AcquisitionDate, ds.PatientBirthDate) == ("19500131", "19500131", "")
+
+
 def test_a_date_of_the_equipment_does_not_give_the_shift_away(
     film: FileDataset, written: Write, names: Pseudonymiser
 ) -> None:

@@ -116,7 +116,7 @@ class GoldRules(Section):
 
     equivocal: Literal["pneumonia", "none", "skip"]
     flanking: Literal["immediate", "surrounded"]
-    refused_films: Literal["count", "leave_out"]
+    refused_films: Literal["count_unshared", "count", "leave_out"]
 
     def sentences(self) -> list[str]:
         """Say how a film gets its gold label."""
@@ -130,7 +130,12 @@ class GoldRules(Section):
             if self.flanking == "immediate"
             else "any film before and any film after"
         )
-        refused = "count" if self.refused_films == "count" else "do not count"
+        refused = {
+            "count_unshared": "count, unless a film at hand has the same read or the header names another part of the "
+            "body,",
+            "count": "count",
+            "leave_out": "do not count",
+        }[self.refused_films]
         return [
             "Read pneumonia and codes pneumonia: pneumonia. Codes none: none, whatever the read (M13).",
             (

@@ -13,6 +13,7 @@ from carina.cohort.rules import Rules
 from carina.cohort.sections import EligibilityRules
 from carina.cohort.tables import CohortTables
 from carina.cohort.words import has_words
+from carina.imaging.quality import NOT_A_CHEST_FILM
 
 __all__ = ["GoldStandard", "gold_standard"]
 
@@ -26,6 +27,7 @@ _FILM_COLUMNS = (
     "view_position",
     "modality",
     "accepted",
+    "refusal",
 )
 
 
@@ -86,7 +88,8 @@ def gold_standard(tables: CohortTables, rules: Rules) -> GoldStandard:
         .alias("lateral"),
         pl.col("accepted").fill_null(value=False),
         pl.col("patient").is_in(events["patient"].unique().implode()).alias("recorded"),
-    ).drop("modality", "view_position", "accession_number")
+    )
+    films = films.with_columns(_alone().alias("alone")).drop("modality", "view_position", "accession_number", "refusal")
     standing = pl.col("chest") & ~pl.col("lateral") & pl.col("accepted") & pl.col("sop_instance_uid").is_not_null()
     films = films.with_columns(
         (standing & pl.struct("sop_instance_uid", standing).is_first_distinct().not_()).alias("repeated")
@@ -99,6 +102,15 @@ def gold_standard(tables: CohortTables, rules: Rules) -> GoldStandard:
         "events_without_admission_time": events["admitted_at"].null_count(),
     }
     return GoldStandard(_judged(films, episodes, rules), episodes, patients, counts)
+
+
+def _alone() -> pl.Expr:
+    """Whether a refused film is the only one that its read speaks of: no film at hand has it, nor an earlier copy."""
+    study = ["patient", "accession_number"]
+    chest = ~pl.col("refusal").str.starts_with(NOT_A_CHEST_FILM).fill_null(value=False)
+    refused = pl.col("chest") & ~pl.col("lateral") & ~pl.col("accepted") & chest
+    shared = (pl.col("chest") & ~pl.col("lateral") & pl.col("accepted")).any().over(study)
+    return refused & ~shared & pl.col("accession_number").is_not_null() & (refused.cum_sum().over(study) == 1)
 
 
 def _events(tables: CohortTables, patients: pl.DataFrame) -> pl.DataFrame:
@@ -188,6 +200,8 @@ def _judged(films: pl.DataFrame, episodes: pl.DataFrame, rules: Rules) -> pl.Dat
     in_sequence = pl.col("episode").is_not_null() & pl.col("chest") & ~pl.col("lateral") & ~pl.col("repeated")
     if rules.gold.refused_films == "leave_out":
         in_sequence &= pl.col("accepted")
+    elif rules.gold.refused_films == "count_unshared":
+        in_sequence &= pl.col("accepted") | pl.col("alone")
     if rules.codes.missing == "leave_out":
         coded = episodes.filter("coded")["episode"].implode()
         in_sequence &= pl.col("episode").is_in(coded)

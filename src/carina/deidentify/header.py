@@ -210,6 +210,9 @@ class HeaderCleaner:
             tag = element.tag
             if tag.group == _PIXEL_GROUP or element.VR in ("SQ", "UI", "OW", "OB"):
                 continue
+            # A date moved by the patient's shift may by chance be their own birth date; it says nothing.
+            if element.VR in ("DA", "DT") and "Birth" not in element.keyword:
+                continue
             text = " ".join(str(value) for value in _values(element))
             if find_printed_nhis(text) or self._identity.is_in(text):
                 del dataset[tag]

@@ -14,7 +14,7 @@ import numpy as np
 
 from carina.types import Array, Film, FilmHeader, Quality
 
-__all__ = ["QUALITY_RULES", "QualityRule", "check_rules"]
+__all__ = ["NOT_A_CHEST_FILM", "QUALITY_RULES", "QualityRule", "check_rules"]
 
 SMALLEST_SIDE = 64
 """Pixels. At 64 a rib is about one pixel wide; the gate's network sees 96 and the classifier more."""
@@ -26,6 +26,9 @@ MOST_SATURATED = 0.85
 """Share of pixels in the darkest and brightest 1/255 of the film's own range."""
 FEWEST_LEVELS = 24
 """Distinct greys after rounding to 8 bits over the film's own range; counted where at least 64 x 64 pixels exist."""
+
+NOT_A_CHEST_FILM = "not a chest film"
+"""How the reason begins where the header names another part of the body."""
 
 RADIOGRAPHY = frozenset({"CR", "DX", "RG", "XR", "OT", "SC"})
 _SAID_NOTHING = frozenset({"", "UNKNOWN", "OTHER", "NONE", "UNDEFINED", "NA", "N/A"})
@@ -67,7 +70,7 @@ def _body_part(header: FilmHeader, _: Measures) -> str | None:
     part = (header.body_part or "").strip().upper()
     if part in _SAID_NOTHING or _CHEST.search(part):
         return None
-    return f"not a chest film: the header's BodyPartExamined is {part!r}"
+    return f"{NOT_A_CHEST_FILM}: the header's BodyPartExamined is {part!r}"
 
 
 def _view(header: FilmHeader, _: Measures) -> str | None:
