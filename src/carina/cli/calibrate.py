@@ -49,7 +49,11 @@ def calibrate(
         sys.stderr.write(f"{note}\n")
     with counting(len(films), "films") as progress:
         local = judge_local_films(
-            old, films, gate=QualityGate.load(threads=threads) if gate else None, threads=threads, progress=progress
+            old,
+            films,
+            gate=QualityGate.load(threads=threads) if gate and old.task.kind.gated else None,
+            threads=threads,
+            progress=progress,
         )
     for name, reason in local.left_out.items():
         sys.stderr.write(f"film {name!r} is refused: {' '.join(reason.split())}\n")

@@ -124,6 +124,10 @@ def _tell(listed: list[Reading], summary: Summary, bundle: Bundle, options: Pred
         f"{summary.films} {noun}: {summary.judged} judged, {summary.refused} refused, "
         f"{summary.unread} unreadable{kept}; model {bundle.name} {bundle.version}; results in {out}"
     )
+    if options.gate and not bundle.task.kind.gated:
+        typer.echo(
+            f"There is no quality gate for the input {bundle.task.input!r}: whatever could be decoded was judged."
+        )
     if bundle.calibration is None:
         typer.echo("The bundle is not calibrated: its probabilities are the network's own, and it decides nothing.")
         return

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from carina.errors import BundleError
 from carina.inference.bundle import Bundle
 from carina.inference.layers import LayerOptions
 from carina.inference.lungs import LungFinder
@@ -16,8 +15,6 @@ from carina.inference.session import Engine
 from carina.settings import Settings
 
 __all__ = ["PredictOptions", "Summary", "make_reader"]
-
-_GATED_INPUT = "chest_radiograph"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +27,7 @@ class PredictOptions:
         A bundle's folder or zip, or the name of a shipped one.
     engine : {"onnxruntime", "openvino"}
     gate : bool
-        Whether the quality gate comes first.
+        Whether the quality gate of the bundle's kind of input comes first, where there is one.
     lungs : bool
         Whether lung fields are looked for; a bundle whose framing rests on them looks for them in any case.
     layers : bool
@@ -101,17 +98,12 @@ def make_reader(bundle: Bundle, options: PredictOptions, out: Path) -> Reader:
     ------
     BundleError, MissingExtraError, SettingsError
     """
+    kind = bundle.task.kind
     gate = None
-    if options.gate:
-        if bundle.task.input != _GATED_INPUT:
-            raise BundleError(
-                f"the quality gate knows frontal chest films alone; bundle {bundle.name!r} takes "
-                f"{bundle.task.input!r}: predict without the gate (--no-gate)"
-            )
+    if options.gate and kind.gated:
         from carina.inference.gate import QualityGate  # noqa: PLC0415 - only where it is used
 
         gate = QualityGate.load(threads=options.settings.predict.threads)
-    chest = bundle.task.input == _GATED_INPUT
     layers = LayerOptions(out, of=options.heatmap_class, opacity=options.settings.predict.overlay_opacity)
     return Reader(
         bundle,
@@ -120,6 +112,6 @@ def make_reader(bundle: Bundle, options: PredictOptions, out: Path) -> Reader:
         threads=options.settings.predict.threads,
         limits=options.settings.limits,
         prevalence=options.prevalence,
-        lungs=LungFinder.load(threads=options.settings.predict.threads) if options.lungs and chest else None,
+        lungs=LungFinder.load(threads=options.settings.predict.threads) if options.lungs and kind.lungs else None,
         layers=layers if options.layers else None,
     )

@@ -110,6 +110,7 @@ def train_bundle(order: TrainingOrder, progress: Callable[[int, int], None] | No
         raise TrainingError(f"{str(target)!r} is there already; a finished run is not changed, choose another folder")
     if not _NAME.fullmatch(order.name):
         raise TrainingError(f"the name of a bundle is letters, digits, dots, dashes, underscores; found {order.name!r}")
+    _check_input(order)
     shares = _shares(order.learning_curve) if order.learning_curve is not None else []
     order.out.mkdir(parents=True, exist_ok=True)
     table = _chosen_rows(read_film_table(order.table, order.task, strict=order.strict), order.where)
@@ -155,6 +156,17 @@ def train_bundle(order: TrainingOrder, progress: Callable[[int, int], None] | No
         description["branches"] = branches.to_dict()
     write_bundle(target, model, description, model_card(description, order.task))
     return target
+
+
+def _check_input(order: TrainingOrder) -> None:
+    """Refuse what rests on lung fields where the task's input has none."""
+    if order.task.kind.lungs:
+        return
+    if order.recipe.standardisation().needs_lungs or order.recipe.branches:
+        raise TrainingError(
+            f"lung fields are not looked for on the input {order.task.input!r} of task {order.task.name!r}; "
+            "train with framing = 'whole' and without branches"
+        )
 
 
 def _chosen_rows(table: FilmTable, where: tuple[str, ...]) -> FilmTable:

@@ -8,7 +8,7 @@ never a patient.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from carina.errors import TableError, TrainingError
 from carina.sampling.groups import UnionFind
+from carina.sampling.table_cells import clean_text, labelled, with_ages
 from carina.tasks import Task
-from carina.tasks.age_cells import OLDEST, parse_age, parse_age_group
+from carina.tasks.age_cells import OLDEST
 
 __all__ = [
     "SPLITS",
@@ -59,7 +60,8 @@ class FilmTable:
     frame : polars.DataFrame
         One row a film. Columns `image_id`, `path`, `label`, `patient_id` are filled text; `age` (completed years or
         null), `age_low` and `age_high` (from `age`, else from `age_group`) are floats; `row` is the row number in the
-        file, from 1. Further columns are kept as read.
+        file, from 1. Further columns are kept as read; where the task reads its labels from another column, the table's
+        own stand in `label_of_table`.
     folder : Path
         Absolute; `path` and `lung_mask` are relative to it.
     sha256 : str
@@ -70,6 +72,8 @@ class FilmTable:
         Rows left out because their `duplicate_of` twin stays.
     ages_unusable : int
         Ages that were not blank but no number within 0 to 120 years, set to null.
+    outside : int
+        Rows left out because the task's ``[labels.where]`` does not want them.
     """
 
     frame: pl.DataFrame
@@ -78,6 +82,7 @@ class FilmTable:
     left_out: Mapping[str, int] = field(default_factory=dict)
     duplicates: int = 0
     ages_unusable: int = 0
+    outside: int = 0
 
     def __len__(self) -> int:
         return self.frame.height
@@ -164,6 +169,8 @@ class FilmTable:
             f"{count} films labelled {label!r} were left out: the task does not know the label"
             for label, count in sorted(self.left_out.items())
         ]
+        if self.outside:
+            sentences.append(f"{self.outside} films were left out: the task's [labels.where] does not take their rows")
         if self.duplicates:
             sentences.append(f"{self.duplicates} films were left out: the same picture stays under another image_id")
         if self.ages_unusable:
@@ -197,10 +204,11 @@ def read_film_table(path: Path, task: Task, *, strict: bool = False) -> FilmTabl
         two splits, or (with `strict`) a label outside the task.
     """
     frame, digest = _load(path)
+    frame, outside = labelled(_named_columns(frame, path), task.labels, path)
     frame = _with_ids(_checked_columns(frame, path), path)
     frame, left_out = _known_labels(frame, task, path, strict=strict)
     frame, duplicates = _without_twins(frame)
-    frame, unusable = _with_ages(frame)
+    frame, unusable = with_ages(frame)
     _check_splits(frame)
     return FilmTable(
         frame=frame,
@@ -209,6 +217,7 @@ def read_film_table(path: Path, task: Task, *, strict: bool = False) -> FilmTabl
         left_out=left_out,
         duplicates=duplicates,
         ages_unusable=unusable,
+        outside=outside,
     )
 
 
@@ -274,7 +283,7 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _checked_columns(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
+def _named_columns(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     names = [name.strip() for name in frame.columns]
     if twice := [number for number, name in enumerate(names, start=1) if names.count(name) > 1]:
         raise TableError(
@@ -282,24 +291,22 @@ def _checked_columns(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
             "have one name"
         )
     frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
+    return frame.drop(_ROW, strict=False).with_row_index(_ROW, offset=1)
+
+
+def _checked_columns(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     if missing := [name for name in _REQUIRED if name not in frame.columns]:
         raise TableError(
             f"a film table must have the columns {', '.join(_REQUIRED)}; {str(path)!r} lacks {', '.join(missing)}"
         )
     text = [name for name in (*_REQUIRED, *_TEXT) if name in frame.columns]
-    frame = frame.with_columns(_clean_text(name) for name in text)
-    frame = frame.drop(_ROW, strict=False).with_row_index(_ROW, offset=1)
+    frame = frame.with_columns(clean_text(name) for name in text)
     for name in ("path", "patient_id"):
         if (blank := frame.filter(pl.col(name).is_null())).height:
             raise TableError(
                 f"every row of a film table must have a {name}; {blank.height} do not, first row {blank[_ROW][0]}"
             )
     return frame
-
-
-def _clean_text(name: str) -> pl.Expr:
-    stripped = pl.col(name).cast(pl.String).str.strip_chars()
-    return pl.when(stripped != "").then(stripped).alias(name)
 
 
 def _with_ids(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
@@ -347,23 +354,6 @@ def _without_twins(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         keeper.setdefault(sets.find(ids[row]), row)
     kept = sorted(keeper.values())
     return frame[kept], frame.height - len(kept)
-
-
-def _with_ages(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    cells = _cells(frame, "age")
-    ages = [parse_age(cell) for cell in cells]
-    unusable = sum(cell is not None and age is None for cell, age in zip(cells, ages, strict=True))
-    groups = [parse_age_group(cell) for cell in _cells(frame, "age_group")]
-    low = [age if age is not None else group[0] if group else None for age, group in zip(ages, groups, strict=True)]
-    high = [age if age is not None else group[1] if group else None for age, group in zip(ages, groups, strict=True)]
-    columns = {"age": ages, "age_low": low, "age_high": high}
-    return frame.with_columns(pl.Series(name, values, dtype=pl.Float64) for name, values in columns.items()), unusable
-
-
-def _cells(frame: pl.DataFrame, column: str) -> Sequence[str | None]:
-    if column not in frame.columns:
-        return [None] * frame.height
-    return frame.select(_clean_text(column))[column].to_list()
 
 
 def _check_splits(frame: pl.DataFrame) -> None:

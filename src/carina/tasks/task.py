@@ -11,9 +11,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from carina.errors import TaskError
+from carina.tasks.inputs import InputKind, input_kinds
+from carina.tasks.label_column import LabelColumn
 
 __all__ = ["Contrast", "DecisionRule", "Task", "default_task", "load_task", "task_from_dict"]
 
@@ -83,7 +93,12 @@ class Task(_Model):
     name : str
     version : int
     input : str
-        Kind of input, such as ``"chest_radiograph"`` or ``"ct_slice"``.
+        Kind of input, such as ``"chest_radiograph"`` or ``"ct_slice"``; one that ships (`input_kinds`), or a name of
+        one's own beside `input_rules`.
+    input_rules : InputKind or None
+        What applies to an input of one's own.
+    labels : LabelColumn or None
+        Where the label of a film stands, if not in the column ``label``.
     classes : tuple of str
         At least two, in the order of every probability array's last axis.
     groups : dict of str to tuple of str
@@ -103,6 +118,14 @@ class Task(_Model):
     label_sets: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     contrasts: dict[str, Contrast] = Field(default_factory=dict)
     decision: _DecisionTable
+    input_rules: InputKind | None = None
+    labels: LabelColumn | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what the task does not say, so that a task written before these keys reads as it always did."""
+        values: dict[str, Any] = handler(self)
+        return {name: value for name, value in values.items() if value is not None}
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Task:
@@ -121,7 +144,21 @@ class Task(_Model):
             raise ValueError("groups must not share a class")
         if unread := {rule.contrast for rule in self.decision.rules} - set(self.contrasts):
             raise ValueError(f"a decision rule reads contrasts that the task does not have: {sorted(unread)!r}")
+        self._check_input_and_labels()
         return self
+
+    def _check_input_and_labels(self) -> None:
+        known = input_kinds()
+        if self.input in known and self.input_rules is not None:
+            raise ValueError(f"input {self.input!r} has its own rules; give an input of one's own another name")
+        if self.input not in known and self.input_rules is None:
+            raise ValueError(
+                f"input must be one of {', '.join(known)}, or [input_rules] must say what applies to it; "
+                f"found {self.input!r}"
+            )
+        given = self.labels.labels if self.labels is not None else ()
+        if unknown := [label for label in given if label not in self.classes and label not in self.label_sets]:
+            raise ValueError(f"[labels] gives labels that the task does not have: {unknown!r}")
 
     def _named_sets(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield from self.groups.items()
@@ -133,6 +170,11 @@ class Task(_Model):
     @cached_property
     def _index(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.classes)}
+
+    @property
+    def kind(self) -> InputKind:
+        """What applies to the task's pictures."""
+        return self.input_rules if self.input_rules is not None else input_kinds()[self.input]
 
     def knows(self, label: str) -> bool:
         """Whether `label` is a class or a label set of the task."""
