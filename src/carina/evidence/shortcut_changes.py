@@ -1,0 +1,127 @@
+"""Films without what a model should read, or without what it should not (M36).
+
+Each change keeps the film's size, so that the changed film is framed by the *original* film's lung fields: lungs that
+have been blacked out cannot be found again, and a model framed by them would be shown another part of the film.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from carina.imaging.lung_fields import LEFT, RIGHT, LungFields
+from carina.types import Array
+
+__all__ = ["CHANGES", "LUNGLESS", "border_only", "lung_cover", "lungs_black", "markers_removed", "outside"]
+
+_WIDENED = 0.03
+_BOX_WIDENED = 0.02
+_MARKER_SIZE = 0.09
+_MARKER_LIFT = 0.25
+_MARKER_HALO = 0.012
+_WORKING_SIDE = 512
+_HALF = 0.5
+
+
+def lungs_black(pixels: Array, fields: LungFields) -> Array:
+    """Black out the lungs: each field's convex hull, widened by 3 % of the film's longer side.
+
+    The hull, not the outline: an opacity at the edge of a lung dents the outline found, which would tell the disease.
+
+    Parameters
+    ----------
+    pixels : ndarray of float32, (H, W)
+        In [0, 1].
+    fields : LungFields
+        Of this film.
+
+    Returns
+    -------
+    ndarray of float32, (H, W)
+    """
+    return np.asarray(np.where(lung_cover(fields), np.float32(0.0), pixels), dtype=np.float32)
+
+
+def border_only(pixels: Array, fields: LungFields) -> Array:
+    """Leave only what lies outside the box of both lungs, widened by 2 % of its size; black within.
+
+    Parameters
+    ----------
+    pixels : ndarray of float32, (H, W)
+    fields : LungFields
+
+    Returns
+    -------
+    ndarray of float32, (H, W)
+    """
+    result = pixels.astype(np.float32, copy=True)
+    if (box := fields.box) is None:
+        return result
+    x, y, width, height = box
+    wide, high = round(_BOX_WIDENED * width), round(_BOX_WIDENED * height)
+    result[max(0, y - high) : y + height + high, max(0, x - wide) : x + width + wide] = 0.0
+    return result
+
+
+def markers_removed(pixels: Array, fields: LungFields) -> Array:
+    """Take away what is small and bright outside the lungs: letters, lead markers, clips, edges of plates.
+
+    Small is what vanishes under a morphological opening by a disc of 9 % of the film's shorter side; bright, what
+    loses a quarter of the grey scale by it. There the opened film is shown. Nothing is read: a marker that lies on the
+    lungs, is dark, or is larger stays.
+
+    Parameters
+    ----------
+    pixels : ndarray of float32, (H, W)
+        In [0, 1].
+    fields : LungFields
+
+    Returns
+    -------
+    ndarray of float32, (H, W)
+    """
+    scale = min(1.0, _WORKING_SIDE / min(pixels.shape))
+    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
+    small = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.float32)
+    opened = cv2.morphologyEx(small, cv2.MORPH_OPEN, _disc(_MARKER_SIZE * min(small.shape)))
+    lifted = (small - opened > _MARKER_LIFT).astype(np.uint8)
+    halo = cv2.dilate(lifted, _disc(2 * _MARKER_HALO * min(small.shape)))
+    full = (pixels.shape[1], pixels.shape[0])
+    where = cv2.resize(halo, full, interpolation=cv2.INTER_NEAREST).astype(bool) & ~lung_cover(fields)
+    under = np.asarray(cv2.resize(opened, full, interpolation=cv2.INTER_LINEAR), np.float32)
+    return np.asarray(np.where(where, np.minimum(under, pixels), pixels), dtype=np.float32)
+
+
+CHANGES: dict[str, Callable[[Array, LungFields], Array]] = {
+    "lungs_black": lungs_black,
+    "border_only": border_only,
+    "markers_removed": markers_removed,
+}
+"""Changes by name; each takes the pixels and the lung fields of the unchanged film."""
+
+LUNGLESS = ("lungs_black", "border_only")
+"""Changes after which nothing of the disease is left."""
+
+
+def lung_cover(fields: LungFields) -> NDArray[np.bool_]:
+    """Convex hull of each lung field, widened by 3 % of the film's longer side, (H, W)."""
+    cover = np.zeros(fields.mask.shape, np.uint8)
+    for side in (RIGHT, LEFT):
+        points = cv2.findNonZero((fields.mask == side).astype(np.uint8))
+        if points is not None:
+            cv2.fillConvexPoly(cover, cv2.convexHull(points), 1)
+    return np.asarray(cv2.dilate(cover, _disc(2 * _WIDENED * max(cover.shape))) > 0, dtype=np.bool_)
+
+
+def outside(fields: LungFields, side: int) -> NDArray[np.bool_]:
+    """What a film of `side` x `side` pixels shows outside `lung_cover`."""
+    cover = cv2.resize(lung_cover(fields).astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
+    return np.asarray(cover < _HALF, dtype=np.bool_)
+
+
+def _disc(diameter: float) -> NDArray[np.uint8]:
+    width = max(1, round(diameter)) | 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width)), np.uint8)
