@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carina.evidence.baselines import average_boxes, lung_centre_boxes
-from carina.evidence.estimates import Estimate, patient_bootstrap, patient_mean
+from carina.evidence.estimates import Estimate, figure_to_dict, patient_bootstrap, patient_mean
 from carina.evidence.film_record import FilmRecord
 from carina.evidence.localisation import Detections, average_precision, froc_sensitivity, heat_boxes, match_boxes
 from carina.evidence.measures import MEASURES, MeasureKind
@@ -53,7 +53,7 @@ class Measured:
         return {
             "measure": self.measure,
             "group": self.group,
-            **self.estimate.to_dict(),
+            **figure_to_dict(self.estimate),
             "sentence": self.sentence,
             "note": self.note,
         }
@@ -86,9 +86,10 @@ class Detector:
             "detector": self.name,
             "sentence": self.sentence,
             "boxes": self.boxes,
-            "average_precision": [{"iou": iou, **one.to_dict()} for iou, one in self.average_precision.items()],
+            "average_precision": [{"iou": iou, **figure_to_dict(one)} for iou, one in self.average_precision.items()],
             "sensitivity": [
-                {"false_boxes_a_film": at, "iou": IOUS[0], **one.to_dict()} for at, one in self.sensitivity.items()
+                {"false_boxes_a_film": at, "iou": IOUS[0], **figure_to_dict(one)}
+                for at, one in self.sensitivity.items()
             ],
         }
 
@@ -117,7 +118,7 @@ class Curve:
         return {
             "kind": self.kind,
             "ranking": self.ranking,
-            "points": [{"share": place / last, **one.to_dict()} for place, one in enumerate(self.points)],
+            "points": [{"share": place / last, **figure_to_dict(one)} for place, one in enumerate(self.points)],
         }
 
 
