@@ -1,6 +1,6 @@
 """Look for the identifiers of a synthetic hospital in a study, without a line of the code that removed them.
 
-Run: python scripts/check_removal.py STUDY HOSPITAL [--read N]
+Run: python scripts/check_removal.py STUDY HOSPITAL [--beside FILE] [--read N]
 
 `carina deid verify` searches for what the product knows that it removed. This searches for what the truth of `carina
 synth hospital` says was planted (``truth/identifiers.csv``): every value, one by one, as a plain substring of
@@ -44,20 +44,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path)
     parser.add_argument("hospital", type=Path)
+    parser.add_argument("--beside", type=Path, action="append", default=[], help="another file, such as pg_dump's")
     parser.add_argument("--read", type=int, default=100, help="films whose pixels are read; 0 for none")
     chosen = parser.parse_args()
     truth = identifiers(chosen.hospital / "truth" / "identifiers.csv")
     pieces: list[bytes] = []
     films: list[Path] = []
-    for path in sorted(path for path in chosen.study.rglob("*") if path.is_file()):
-        pieces.append(str(path.relative_to(chosen.study)).encode())
+    for path in [*sorted(path for path in chosen.study.rglob("*") if path.is_file()), *chosen.beside]:
+        pieces.append(str(path).removeprefix(str(chosen.study)).encode())
         data = path.read_bytes()
         if data[128:132] == b"DICM":
             films.append(path)
         pieces += contents(path, data)
     everything = b"\n".join(pieces).replace(b"\0", b"").lower()
     print(f"{len(pieces)} pieces, {len(everything)} bytes without pixels, {len(films)} films; {len(truth)} identifiers")
-    found = [(kind, value) for kind, value in truth if is_in(kind, value, everything)]
+    found = search(truth, everything)
     step = max(1, len(films) // chosen.read) if chosen.read else 1
     sample = films[::step][: chosen.read]
     found += read(sample, truth)
@@ -118,16 +119,28 @@ def rows(path: Path) -> Iterator[bytes]:
                 yield repr(row).encode()
 
 
-def is_in(kind: str, value: str, everything: bytes) -> bool:
-    """Whether a value stands anywhere, in the ways a hospital writes it."""
+def search(truth: list[tuple[str, str]], everything: bytes) -> list[tuple[str, str]]:
+    """Find identifiers that stand anywhere, in the ways a hospital writes them; all are looked for in one pass."""
+    wanted = {form: (kind, value) for kind, value in truth for form in forms(kind, value)}
+    text = pl.Series([everything.decode("latin-1")])
+    met = set(text.str.extract_many(list(wanted), overlapping=True).explode().drop_nulls())
+    found = [wanted[form] for form in met if not re.fullmatch(r"[\d.]+", form) or is_whole(form, everything)]
+    return sorted(set(found))
+
+
+def forms(kind: str, value: str) -> set[str]:
+    """How a value may be written, in small letters, as bytes read one by one."""
     if kind == "birth_date":
         year, month, day = value.split("-")
-        written = (f"{day}/{month}/{year}", f"birth date {year}{month}{day}", f"born {value}", f"dob {value}")
-        return any(form.encode() in everything for form in written)
-    forms = {value, value.replace(" ", ""), value.translate(str.maketrans("ĀĒĪŌŪāēīōū", "AEIOUaeiou"))}
-    if "uid" in kind:
-        return re.search(rb"(?<![\d.])" + re.escape(value.encode()) + rb"(?![\d.])", everything) is not None
-    return any(form.lower().encode() in everything for form in forms)
+        written = {f"{day}/{month}/{year}", f"birth date {year}{month}{day}", f"born {value}", f"dob {value}"}
+    else:
+        written = {value, value.replace(" ", ""), value.translate(str.maketrans("ĀĒĪŌŪāēīōū", "AEIOUaeiou"))}
+    return {form.lower().encode().lower().decode("latin-1") for form in written}
+
+
+def is_whole(value: str, everything: bytes) -> bool:
+    """Whether a number or UID stands by itself: among millions of digits of UIDs any telephone number turns up."""
+    return re.search(rb"(?<![\d.])" + re.escape(value.encode()) + rb"(?![\d.])", everything) is not None
 
 
 def read(films: list[Path], truth: list[tuple[str, str]]) -> list[tuple[str, str]]:
