@@ -127,7 +127,7 @@ def main() -> None:
     # Dates are shifted by whole weeks, which may move a leap day in or out: a birthday then falls beside the film.
     birthdays = wrong.filter(
         (pl.col("column") == "age")
-        & ((pl.col("expected").cast(pl.Int64) - pl.col("found").cast(pl.Int64, strict=False)).abs() == 1)
+        & ((pl.col("expected").cast(pl.Int64, strict=False) - pl.col("found").cast(pl.Int64, strict=False)).abs() == 1)
     )
     if len(birthdays) <= _BIRTHDAYS * len(truth):
         wrong = wrong.join(birthdays, on=("uid", "column"), how="anti")
