@@ -17,6 +17,7 @@ __all__ = [
     "SettingsError",
     "TableError",
     "TaskError",
+    "TextureError",
     "TrainingError",
     "WeightsError",
 ]
@@ -105,6 +106,14 @@ class ArchiveError(CarinaError):
 
 class CohortError(CarinaError):
     """Rules of a cohort that cannot be applied, or records that cannot carry one."""
+
+
+class SharingError(CarinaError):
+    """A shared package, or the key that signs it, that must not be trusted."""
+
+
+class TextureError(CarinaError):
+    """Texture that cannot be measured: a region without any, a picture with NaN, settings that do not hold together."""
 
 
 class MissingExtraError(CarinaError):

@@ -1,0 +1,21 @@
+"""Texture features and maps, equal to PyRadiomics where it has them, as IBSI defines them (M27)."""
+
+from carina.texture.extract import feature_names, features
+from carina.texture.film import REGIONS, FilmTexture, box_region, film_features, lung_regions, score_region
+from carina.texture.settings import TextureSettings
+from carina.texture.table import CLASSES, Feature, table
+
+__all__ = [
+    "CLASSES",
+    "REGIONS",
+    "Feature",
+    "FilmTexture",
+    "TextureSettings",
+    "box_region",
+    "feature_names",
+    "features",
+    "film_features",
+    "lung_regions",
+    "score_region",
+    "table",
+]
