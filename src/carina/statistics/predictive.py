@@ -80,16 +80,16 @@ def mercaldo_predictive_values(
         half = z * variances[name] ** 0.5
         value, low, high = values[name], float(expit(logits[name] - half)), float(expit(logits[name] + half))
         method = "Mercaldo, logit"
-        note: str | None = None
+        told: str | None = None
         if value is None:
             low_high: tuple[float | None, float | None] = (None, None)
-            note = f"{NOT_ESTIMABLE}: no film is called so"
+            told = f"{NOT_ESTIMABLE}: no film is called so"
         else:
             low_high = (min(low, value), max(high, value))
             if zero:
                 method = "Mercaldo, adjusted logit"
-                note = "a count is 0: the interval is from counts adjusted by half the squared normal quantile"
-        result[name] = Estimate(value, *low_high, films, None, level, f"{method}, prevalence {prevalence:g}", note=note)
+                told = "a count is 0: the interval is from counts adjusted by half the squared normal quantile"
+        result[name] = Estimate(value, *low_high, films, None, level, f"{method}, prevalence {prevalence:g}", note=told)
     return result
 
 
