@@ -1,4 +1,4 @@
-"""Which framing of the film keeps the disease and loses the hospital (M3, M36).
+"""Which framing of the film, and which mixing of films' looks, keeps the disease and loses the hospital (M3, M36).
 
 One frozen split, the default network at 128 px, three seeds an arm. The films are those of the shipped model's `train`
 and `tune` patients alone, parted anew by patient: three fifths train (a fifth of kermany, which has most films), a
@@ -43,6 +43,9 @@ ARMS: dict[str, dict[str, object]] = {
     "whole": {"framing": "whole"},
     "lung_centred": {"framing": "lung_centred"},
     "lung_masked": {"framing": "lung_masked"},
+    "spectrum": {"framing": "lung_centred", "spectrum_mixing": 0.5},
+    "style": {"framing": "lung_centred", "style_mixing": 0.5},
+    "spectrum_style": {"framing": "lung_centred", "spectrum_mixing": 0.5, "style_mixing": 0.5},
 }
 _SEEDS = (0, 1, 2)
 _SIZE, _EPOCHS = 128, 8
@@ -112,6 +115,7 @@ def _measured(trained: Trained, prepared: Prepared) -> dict[str, float]:
         "source of covid19": _source_accuracy(features[disease], source[disease], patients[disease]),
         "source of normal": _source_accuracy(features[healthy], source[healthy], patients[healthy]),
         "unseen AUC": auc(unseen | control, unseen, covid),
+        "unseen AUC of P(pneumonia)": auc(unseen | control, unseen, 1 - normal),
         "P(covid19) unseen": float(covid[unseen].mean()),
         "P(covid19) nih normal": float(covid[control].mean()),
         "P(covid19) nih pneumonia": float(covid[nih & (label != "normal")].mean()),

@@ -13,7 +13,9 @@ from carina.networks.augmentation import Augmentation
 from carina.networks.branch_films import BranchFilms
 from carina.networks.branch_losses import branch_step
 from carina.networks.film_data import Batch, epoch_seed
+from carina.networks.film_network import FilmNetwork
 from carina.networks.losses import FilmLoss
+from carina.networks.mixing import StyleMixing, mix_spectra
 from carina.networks.recipe import Recipe
 from carina.networks.registry import build_network
 from carina.tasks import Task
@@ -45,6 +47,8 @@ class FilmClassifier(lightning.LightningModule):
         # channels last: 1.8 times the speed of the default layout on a CPU, for the depthwise convolutions
         self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
         self.augmentation = Augmentation(recipe.augmentation)
+        self.mixing = StyleMixing(recipe.style_mixing)
+        self._mixed = self.mixing.put_behind(self.network.early_layers()) if recipe.style_mixing else []
         self.loss = FilmLoss(task, evenness=recipe.evenness, smoothing=recipe.smoothing)
         self.tune_loss = FilmLoss(task, evenness=0.0, smoothing=0.0)
 
@@ -52,6 +56,12 @@ class FilmClassifier(lightning.LightningModule):
         """Films uint8 ``(B, S, S)`` to logits ``(B, K)``."""
         logits: Tensor = self.network(_scaled(films))
         return logits
+
+    def finished(self) -> FilmNetwork:
+        """Give the network, on the CPU and in evaluation, without what hung on it in training."""
+        for handle in self._mixed:
+            handle.remove()
+        return self.network.cpu().eval()
 
     def on_train_batch_start(self, _batch: Batch, number: int) -> None:
         """Seed the epoch's draws with its first batch: the hook of the epoch's start is skipped after a restart."""
@@ -62,6 +72,7 @@ class FilmClassifier(lightning.LightningModule):
         """Loss of one augmented batch, and in the joint mode of a batch of made opacities beside it."""
         films, targets, root, inner = batch
         augmented, _ = self.augmentation(_scaled(films))
+        augmented = mix_spectra(augmented, self.recipe.spectrum_mixing)
         if self.branch_films is None:
             logits = self.network(augmented.contiguous(memory_format=torch.channels_last))
             loss: Tensor = self.loss(logits.float(), targets, root, inner)

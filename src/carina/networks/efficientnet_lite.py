@@ -92,6 +92,10 @@ class EfficientNetLite0Trunk(nn.Module):
         y: Tensor = self.head(self.blocks(self.stem(x)))
         return y
 
+    def early(self) -> tuple[nn.Module, ...]:
+        """Return the last blocks of strides 2, 4 and 8."""
+        return tuple(self.blocks[number] for number in sorted(_LAST_OF_DEPTH)[:3])
+
     def pyramid(self, x: Tensor) -> tuple[Tensor, ...]:
         """Films ``(B, 3, H, W)`` to the last map of each depth, strides 2, 4, 8, 16 and 32.
 

@@ -107,6 +107,18 @@ class FilmNetwork(nn.Module):
             raise TrainingError(f"maps of all depths need the network 'efficientnet_lite0'; found {self.spec.name!r}")
         return self.trunk.pyramid(self._normalised(films))
 
+    def early_layers(self) -> tuple[nn.Module, ...]:
+        """Return the last layers of strides 2, 4 and 8: their channel statistics are more a film's looks than its content.
+
+        Raises
+        ------
+        TrainingError
+            If the network is not EfficientNet-Lite0.
+        """
+        if not isinstance(self.trunk, EfficientNetLite0Trunk):
+            raise TrainingError(f"style mixing needs the network 'efficientnet_lite0'; found {self.spec.name!r}")
+        return self.trunk.early()
+
     def _normalised(self, films: Tensor) -> Tensor:
         return ((films - self.mean) / self.deviation).expand(-1, self.channels_in, -1, -1)
 

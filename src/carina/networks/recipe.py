@@ -38,6 +38,10 @@ class Recipe(BaseModel):
     weight_decay: float = Field(0.02, ge=0, le=1, description="AdamW weight decay")
     averaging: float = Field(0.99, ge=0, lt=1, description="decay of the running mean of weights; 0 turns it off")
     augmentation: Strength = Field("strong", description="none, basic (M24) or strong (also appearance)")
+    spectrum_mixing: float = Field(0.0, ge=0, le=1, description="share of films lent another film's amplitude spectrum")
+    style_mixing: float = Field(
+        0.0, ge=0, le=1, description="share of batches that mix channel statistics (efficientnet_lite0)"
+    )
     one_sided: float = Field(0.3, ge=0, le=1, description="root weight of films from sources on one side of the root")
     evenness: float = Field(0.3, ge=0, le=1, description="pull of ungrouped films towards even groups")
     smoothing: float = Field(0.05, ge=0, lt=0.5, description="label smoothing")

@@ -211,7 +211,7 @@ def fit(prepared: Prepared, task: Task, recipe: Recipe, out: Path, machine: Mach
     best = torch.load(keeper.best_model_path, map_location="cpu", weights_only=True)
     classifier.load_state_dict(best["state_dict"])
     return Trained(
-        network=classifier.network.cpu().eval(),
+        network=classifier.finished(),
         epochs=trainer.current_epoch,
         tune_loss=float(keeper.best_model_score if keeper.best_model_score is not None else float("nan")),
     )

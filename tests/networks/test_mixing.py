@@ -1,0 +1,59 @@
+"""Films lend each other their looks, and keep their anatomy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from carina.errors import TrainingError
+from carina.networks.classifier import FilmClassifier
+from carina.networks.mixing import StyleMixing, mix_spectra
+from carina.networks.recipe import Recipe
+from carina.tasks import default_task
+
+
+def test_a_mixed_film_has_an_amplitude_between_both_and_its_own_phase() -> None:
+    torch.manual_seed(3)
+    # Mid-grey films of low contrast: nothing is clipped, so that the spectrum can be read back.
+    films = 0.5 + 0.02 * torch.randn(2, 1, 16, 16)
+    mixed = mix_spectra(films, 1.0)
+    before, after = np.fft.fft2(films.numpy()[:, 0]), np.fft.fft2(mixed.numpy()[:, 0])
+    assert np.abs(np.angle(after / before)).max() < 1e-2
+    low, high = np.abs(before).min(axis=0), np.abs(before).max(axis=0)
+    assert (np.abs(after) >= low - 1e-4).all()
+    assert (np.abs(after) <= high + 1e-4).all()
+
+
+def test_no_film_changes_at_share_zero() -> None:
+    films = torch.rand(4, 1, 8, 8)
+    assert mix_spectra(films, 0.0) is films
+
+
+def test_style_mixing_keeps_what_is_left_after_mean_and_deviation_are_taken_out() -> None:
+    torch.manual_seed(1)
+    maps = torch.randn(6, 3, 5, 5) * torch.rand(6, 3, 1, 1) + torch.randn(6, 3, 1, 1)
+    mixed = StyleMixing(1.0)(maps)
+
+    def plain(values: torch.Tensor) -> np.ndarray:
+        array = values.numpy()
+        return np.asarray((array - array.mean((2, 3), keepdims=True)) / array.std((2, 3), keepdims=True))
+
+    assert np.abs(plain(mixed) - plain(maps)).max() < 1e-3
+    assert not torch.allclose(mixed, maps)
+
+
+def test_style_mixing_is_for_training_alone() -> None:
+    maps = torch.randn(4, 2, 3, 3)
+    assert StyleMixing(1.0).eval()(maps) is maps
+
+
+def test_the_finished_network_has_nothing_left_of_it() -> None:
+    classifier = FilmClassifier(default_task(), Recipe(pretrained=False, style_mixing=1.0, size=32))
+    network = classifier.finished().train()
+    assert all(not layer._forward_hooks for layer in network.early_layers())
+
+
+def test_style_mixing_needs_layers_to_sit_behind() -> None:
+    with pytest.raises(TrainingError, match="style mixing needs the network 'efficientnet_lite0'"):
+        FilmClassifier(default_task(), Recipe(network="seed_cnn", pretrained=False, style_mixing=0.5, size=32))
