@@ -25,7 +25,7 @@ help:  ## Name the targets
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install torch==2.13.0
-	$(PIP) install -c constraints.txt -e '.[train,study,texture,postgres,s3,dev,docs]'
+	$(PIP) install -c constraints.txt -e '.[train,study,share,texture,postgres,s3,dev,docs]'
 	@touch $@
 
 demo: $(READY)  ## Phantom films, a short training, predictions and a page of heatmaps in demo/ (no film of anybody)

@@ -18,6 +18,7 @@ from carina import __version__
 from carina.cli.calibrate import calibrate
 from carina.cli.cohort import cohort, sample_size
 from carina.cli.deid import deid
+from carina.cli.evaluate import evaluate
 from carina.cli.explain import explain
 from carina.cli.ingest import ingest
 from carina.cli.init import init
@@ -25,6 +26,7 @@ from carina.cli.page import page
 from carina.cli.phantom import phantom
 from carina.cli.predict import predict
 from carina.cli.records import records
+from carina.cli.share import share
 from carina.cli.synth import synth
 from carina.cli.train import train
 from carina.errors import CarinaError
@@ -75,6 +77,7 @@ def _carina(
 app.command("predict")(predict)
 app.command("train")(train)
 app.command("calibrate")(calibrate)
+app.command("evaluate")(evaluate)
 app.command("explain")(explain)
 app.command("page")(page)
 app.command("phantom")(phantom)
@@ -85,6 +88,7 @@ app.add_typer(records, name="records")
 app.command("cohort")(cohort)
 app.add_typer(deid, name="deid")
 app.command("sample-size")(sample_size)
+app.add_typer(share, name="share")
 
 
 def main() -> None:
