@@ -108,7 +108,7 @@ class FilmNetwork(nn.Module):
         return self.trunk.pyramid(self._normalised(films))
 
     def early_layers(self) -> tuple[nn.Module, ...]:
-        """Return the last layers of strides 2, 4 and 8: their channel statistics are more a film's looks than its content.
+        """Return the last layers of strides 2, 4 and 8; their channel statistics are a film's looks more than content.
 
         Raises
         ------
