@@ -1,0 +1,275 @@
+"""A model against a cohort: every number with its interval, source and verdict (M28-M33, M36)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from carina.evidence.association import association_numbers
+from carina.evidence.audit import Audit
+from carina.evidence.contrast_numbers import Compared, IntervalOptions, compared_films, contrast_numbers
+from carina.evidence.evaluation_classes import (
+    calibration_numbers,
+    class_numbers,
+    conformal_numbers,
+    confusions,
+    proportion_numbers,
+)
+from carina.evidence.evaluation_curves import contrast_curves
+from carina.evidence.evaluation_films import ChosenFilms
+from carina.evidence.evaluation_pairs import pair_numbers
+from carina.evidence.gallery import worst_films
+from carina.evidence.judged_films import JudgedFilms
+from carina.evidence.numbers import Number
+from carina.evidence.operating import OperatingThreshold, decided_without_ages, operating_thresholds
+from carina.evidence.subgroups import covariates, subgroup_numbers
+from carina.inference import Calibration
+from carina.tasks import Task
+
+__all__ = ["Evaluation", "EvaluationOptions", "evaluate_judged"]
+
+_FEW = 30
+_WITHHELD = ("contrast", "subgroup", "class", "association", "pairs", "robustness", "calibration", "conformal")
+_NO_AUDIT = "no shortcut audit"
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationOptions:
+    """How an evaluation is made.
+
+    Attributes
+    ----------
+    intervals : IntervalOptions
+    minimum_cell : int
+        Cells of fewer patients are suppressed.
+    gallery : int
+        Worst films shown of each contrast and kind.
+    thresholds : mapping of contrast to float
+        In the place of the model's.
+    prevalence : mapping of class to float, or None
+        Shares of all classes, for predictive values elsewhere.
+    """
+
+    intervals: IntervalOptions = field(default_factory=IntervalOptions)
+    minimum_cell: int = 10
+    gallery: int = 6
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    prevalence: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What was found.
+
+    Attributes
+    ----------
+    judged : JudgedFilms
+    decisions : tuple of str, (N,)
+        As the model decided; by the thresholds alone where it did not.
+    thresholds : dict of contrast to OperatingThreshold
+    numbers : tuple of Number
+    curves : dict
+        By contrast; none for one whose numbers are withheld.
+    confusion : dict
+    gallery : tuple of dict
+    audit : Audit or None
+    sentences : tuple of str
+        What a reader must know.
+    chosen : ChosenFilms
+    """
+
+    judged: JudgedFilms
+    decisions: tuple[str, ...]
+    thresholds: Mapping[str, OperatingThreshold]
+    numbers: tuple[Number, ...]
+    curves: Mapping[str, Any]
+    confusion: Mapping[str, Any]
+    gallery: tuple[dict[str, Any], ...]
+    audit: Audit | None
+    sentences: tuple[str, ...]
+    chosen: ChosenFilms
+
+    @property
+    def headlines(self) -> tuple[Number, ...]:
+        """Numbers to be read first."""
+        return tuple(one for one in self.numbers if one.headline)
+
+    def find(self, number_id: str) -> Number | None:
+        """Return the number of an id."""
+        return next((one for one in self.numbers if one.id == number_id), None)
+
+
+def evaluate_judged(
+    judged: JudgedFilms,
+    options: EvaluationOptions,
+    *,
+    calibration: Calibration | None = None,
+    audit: Audit | None = None,
+    chosen: ChosenFilms | None = None,
+    more: Sequence[Number] = (),
+    said: Sequence[str] = (),
+    step: Callable[[str], None] | None = None,
+) -> Evaluation:
+    """Compute every number of judged films.
+
+    Parameters
+    ----------
+    judged : JudgedFilms
+    options : EvaluationOptions
+    calibration : Calibration or None
+        Of the model: gives thresholds and what prediction sets are guaranteed.
+    audit : Audit or None
+        Without one, numbers that it alone could support are withheld (M36).
+    chosen : ChosenFilms or None
+        What was left out before judging.
+    more : sequence of Number
+        Such as those of robustness or cross-validation.
+    said : sequence of str
+        Sentences about them.
+    step : callable, optional
+        Called with what is done next.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    SettingsError
+        If a threshold is given for an unknown contrast.
+    """
+    tell = step or (lambda _: None)
+    task, intervals = judged.task, options.intervals
+    thresholds = operating_thresholds(task, calibration, options.thresholds)
+    decisions = judged.decisions
+    if decisions is None or options.thresholds:
+        decisions = decided_without_ages(task, judged.probabilities, thresholds)
+    parts, sentences = covariates(judged.table)
+    numbers: list[Number] = []
+    curves: dict[str, Any] = {}
+    gallery: list[dict[str, Any]] = []
+    compared = {name: compared_films(judged, name, thresholds[name]) for name in task.contrasts}
+    for name, films in compared.items():
+        tell(name)
+        if not len(films.rows):
+            sentences.append(f"{name} is not evaluated: no film's label decides it")
+            continue
+        numbers += contrast_numbers(
+            judged, name, thresholds[name], decisions, options=intervals, prevalence=options.prevalence
+        )
+        numbers += calibration_numbers(films, intervals)
+        numbers += subgroup_numbers(films, parts, intervals, options.minimum_cell)
+        found, told = association_numbers(films, judged.table, intervals)
+        numbers += found
+        sentences += told
+        curves[name] = contrast_curves(films, intervals)
+        gallery += worst_films(judged, films, decisions, options.gallery)
+    tell("classes")
+    numbers += class_numbers(judged, intervals)
+    numbers += proportion_numbers(judged, decisions, intervals)
+    guaranteed = None if calibration is None else dict(calibration.conformal.guaranteed)
+    numbers += conformal_numbers(judged, intervals, guaranteed)
+    if task.decision.rules:
+        found, told = pair_numbers(judged, compared[task.decision.rules[0].contrast], intervals)
+        numbers += found
+        sentences += told
+    numbers += list(more)
+    hidden = {name for name in task.contrasts if audit is None and _needs_audit(task, compared[name])}
+    chosen = chosen or ChosenFilms(judged.table)
+    return Evaluation(
+        judged=judged,
+        decisions=decisions,
+        thresholds=thresholds,
+        numbers=tuple(_judged_by(one, task, audit, hidden) for one in numbers),
+        curves={name: curve for name, curve in curves.items() if name not in hidden},
+        confusion=confusions(judged, decisions),
+        gallery=tuple(gallery),
+        audit=audit,
+        sentences=tuple(
+            dict.fromkeys([*_sentences(judged, compared, thresholds, hidden), *chosen.sentences, *sentences, *said])
+        ),
+        chosen=chosen,
+    )
+
+
+def _needs_audit(task: Task, films: Compared) -> bool:
+    """COVID-19, and every contrast whose two sides share no source: an AUC alone cannot tell disease from hospital."""
+    return task.contrasts[films.contrast].positive == ("covid19",) or films.scope == "cross-source"
+
+
+def _judged_by(number: Number, task: Task, audit: Audit | None, hidden: set[str]) -> Number:
+    """Put the audit's verdict beside a number, or withhold it."""
+    contrast = number.contrast or _class_contrast(number, task)
+    if contrast is None or number.group not in {*_WITHHELD, "leave_one_source_out", "cross_validation", "readers"}:
+        return number
+    if contrast in hidden:
+        return number.withheld(_NO_AUDIT)
+    return number if audit is None else replace(number, verdict=audit.verdict(contrast).verdict)
+
+
+def _class_contrast(number: Number, task: Task) -> str | None:
+    """Contrast that a class's own numbers stand under: the one that asks for this class alone."""
+    name = number.cell.partition("class=")[2].partition(",")[0]
+    found = [contrast for contrast, sides in task.contrasts.items() if sides.positive == (name,)]
+    return found[0] if number.group in {"class", "conformal"} and found else None
+
+
+def _sentences(
+    judged: JudgedFilms,
+    compared: Mapping[str, Compared],
+    thresholds: Mapping[str, OperatingThreshold],
+    hidden: set[str],
+) -> list[str]:
+    table = judged.table
+    people = len(set(table.patients))
+    found = [f"{len(judged)} films of {people} patients were evaluated", *table.notes()]
+    found += _counted(judged.refused, "could not be judged")
+    found += _counted(judged.unlabelled, "were predicted and are not in the table: without a label they take no part")
+    found += _counted(judged.unmatched, "of the table have no prediction and take no part")
+    if people == len(judged):
+        found.append("every film has its own patient: first films and all films are the same")
+    if people < _FEW:
+        found.append(f"{people} patients are few: intervals are wide, and none of this can be relied on")
+    if len(np.unique(judged.probabilities, axis=0)) == 1 and len(judged) > 1:
+        found.append("the predictions are constant: all films have the same probabilities, and nothing is told apart")
+    for name, films in compared.items():
+        if not len(films.rows):
+            continue
+        one = thresholds[name]
+        cut = f"{one.low:.3f} to {one.high:.3f}" if one.band else f"{one.high:.3f}"
+        found.append(f"{name} is called at {cut}, {one.origin}")
+        if not films.two_sided:
+            side = "positive" if films.positive.any() else "negative"
+            found.append(f"{name} is not estimable: all its {len(films.rows)} films are {side}")
+        elif films.scope == "cross-source":
+            found.append(
+                f"{name}: its positives and negatives share no source; every pooled number of it is cross-source, and "
+                "disease and hospital cannot be told apart"
+            )
+        elif films.scope == "mixed":
+            alone = _one_sided(films)
+            found.append(
+                f"{name}: films of {', '.join(alone)} are on one side only; its pooled numbers are part cross-source, "
+                "those within a source are given beside them"
+            )
+        if name in hidden:
+            found.append(f"{name}: its numbers are withheld, for without a shortcut audit they support nothing")
+    return found
+
+
+def _one_sided(films: Compared) -> list[str]:
+    names = sorted(set(films.sources.tolist()))
+    return [name or "no source" for name in names if not films.take(films.sources == name).two_sided]
+
+
+def _counted(films: Mapping[str, str], what: str) -> list[str]:
+    if not films:
+        return []
+    reasons: dict[str, int] = {}
+    for reason in films.values():
+        reasons[reason] = reasons.get(reason, 0) + 1
+    listed = "; ".join(f"{count}: {reason}" for reason, count in sorted(reasons.items(), key=lambda pair: -pair[1])[:5])
+    return [f"{len(films)} films {what} ({listed})"]

@@ -1,0 +1,205 @@
+"""From a model, or predictions, and a table to an evaluation: choose, judge, audit, compute (M11, M28-M36)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeAlias
+
+from carina.errors import SettingsError
+from carina.evidence.audit import Audit, audit_model
+from carina.evidence.evaluation import Evaluation, EvaluationOptions, evaluate_judged
+from carina.evidence.evaluation_films import ChosenFilms, choose_evaluation_films, without_near_trained
+from carina.evidence.judged import judge_films, read_predictions
+from carina.evidence.numbers import Number
+from carina.evidence.readers import read_readers, reader_numbers
+from carina.evidence.robustness import STRENGTHS, robustness_numbers
+from carina.inference import Bundle, complete_prevalence
+from carina.sampling import FilmTable
+from carina.tasks import Task
+
+__all__ = ["EvaluationOrder", "Watched", "evaluate_model", "evaluate_predictions", "is_predictions", "parse_thresholds"]
+
+Watched: TypeAlias = Callable[[int, str], AbstractContextManager[Callable[[int], None]]]
+"""Shows how far a long step has come: called with its length and what is counted."""
+
+_PREDICTIONS = (".csv", ".jsonl", ".ndjson", ".parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationOrder:
+    """What is asked.
+
+    Attributes
+    ----------
+    options : EvaluationOptions
+    split : str or None
+        See `choose_evaluation_films`.
+    workers : int
+        Processes that judge films.
+    audit : bool
+        Whether the shortcut audit runs; without it what it alone could support is withheld.
+    robustness : bool
+    readers : Path or None
+        Reader study, see `read_readers`.
+    prevalence : mapping of class to float, or None
+        Some or all shares.
+    more : tuple of Number
+        Numbers made before, such as those of cross-validation.
+    said : tuple of str
+    """
+
+    options: EvaluationOptions = field(default_factory=EvaluationOptions)
+    split: str | None = None
+    workers: int = 1
+    audit: bool = True
+    robustness: bool = False
+    readers: Path | None = None
+    prevalence: Mapping[str, float] | None = None
+    more: tuple[Number, ...] = ()
+    said: tuple[str, ...] = ()
+
+
+def is_predictions(path: str) -> bool:
+    """Whether an argument names predictions and not a model.
+
+    Examples
+    --------
+    >>> is_predictions("out/predictions.csv"), is_predictions("pneumonia")
+    (True, False)
+    """
+    return Path(path).suffix.lower() in _PREDICTIONS
+
+
+def parse_thresholds(texts: Sequence[str]) -> dict[str, float]:
+    """Thresholds from ``contrast=value``.
+
+    Raises
+    ------
+    SettingsError
+        If one is not written so, or a contrast is named twice.
+
+    Examples
+    --------
+    >>> parse_thresholds(["pneumonia=0.5"])
+    {'pneumonia': 0.5}
+    """
+    found: dict[str, float] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            number = float(value)
+        except ValueError as error:
+            raise SettingsError(f"a threshold is written contrast=value; found {text!r}") from error
+        if name.strip() in found:
+            raise SettingsError(f"a contrast has one threshold; {name.strip()!r} is given two")
+        found[name.strip()] = number
+    return found
+
+
+def evaluate_model(
+    bundle: Bundle, table: FilmTable, order: EvaluationOrder, *, watched: Watched, path: str | None = None
+) -> Evaluation:
+    """Judge a table's films with a model and evaluate it.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    table : FilmTable
+        Read with the model's task.
+    order : EvaluationOrder
+    watched : callable
+        See `Watched`.
+    path : str or None
+        Of the bundle, for the record.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    TableError, InputError, BundleError, SettingsError
+        As choosing, judging and auditing do.
+    """
+    chosen = choose_evaluation_films(table, bundle, order.split)
+    options = order.options
+    if order.prevalence is not None:
+        options = replace(options, prevalence=complete_prevalence(bundle, order.prevalence))
+    with watched(len(chosen.table), "films judged") as step:
+        judged = judge_films(bundle, chosen.table, workers=order.workers, progress=step, keep_features=False)
+    if judged.model is not None:
+        judged = replace(judged, model=replace(judged.model, path=path))
+    if order.split is None:
+        judged, near = without_near_trained(judged, bundle)
+        if near:
+            left = {**chosen.left_out, "near-duplicates of films that the model learned from": near}
+            chosen = replace(chosen, left_out=left)
+    audit: Audit | None = None
+    if order.audit:
+        with watched(len(judged), "films audited") as step:
+            audit = audit_model(
+                bundle, judged.table, workers=order.workers, with_training_films=order.split is not None, progress=step
+            )
+    more, said = list(order.more), list(order.said)
+    if order.robustness:
+        with watched(len(judged), f"films spoiled {sum(map(len, STRENGTHS.values()))} ways") as step:
+            more += robustness_numbers(bundle, judged.table, options.intervals, workers=order.workers, progress=step)
+    if order.readers is not None:
+        found, told = reader_numbers(read_readers(order.readers, judged.task), judged, options, bundle.calibration)
+        more += found
+        said += told
+    return evaluate_judged(
+        judged, options, calibration=bundle.calibration, audit=audit, chosen=chosen, more=more, said=said
+    )
+
+
+def evaluate_predictions(predictions: Path, table: FilmTable, task: Task, order: EvaluationOrder) -> Evaluation:
+    """Evaluate predictions of any system.
+
+    Parameters
+    ----------
+    predictions : Path
+        See `read_predictions`.
+    table : FilmTable
+        Read with `task`.
+    task : Task
+    order : EvaluationOrder
+        Audit and robustness need the model and are not made.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    TableError
+        If the predictions are not usable.
+    SettingsError
+        If robustness is asked for, or a prevalence does not give all classes their shares.
+    """
+    if order.robustness:
+        raise SettingsError("robustness needs the model itself: give the bundle, not its predictions")
+    options = order.options
+    if order.prevalence is not None:
+        options = replace(options, prevalence=_whole(order.prevalence, task))
+    chosen: ChosenFilms = choose_evaluation_films(table, None, order.split)
+    judged = read_predictions(predictions, chosen.table, task)
+    more, said = list(order.more), list(order.said)
+    if order.readers is not None:
+        found, told = reader_numbers(read_readers(order.readers, task), judged, options, None)
+        more += found
+        said += told
+    return evaluate_judged(judged, options, chosen=chosen, more=more, said=said)
+
+
+def _whole(prevalence: Mapping[str, float], task: Task) -> dict[str, float]:
+    sound = set(prevalence) == set(task.classes) and all(0 <= share <= 1 for share in prevalence.values())
+    if not sound or abs(sum(prevalence.values()) - 1.0) > 1e-3:  # noqa: PLR2004 - as everywhere for shares
+        raise SettingsError(
+            f"for predictions without their model a prevalence gives each of {', '.join(task.classes)} a share, "
+            f"summing to 1; found {dict(prevalence)!r}"
+        )
+    return dict(prevalence)
