@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +55,11 @@ def test_effusion_trains_and_predicts_from_its_task_file(films_folder: Path, tmp
     assert all(
         set(row["probabilities"]) == {"none", "other_finding", "effusion"} for row in _predictions(tmp_path / "out")
     )
+
+
+def test_too_few_films_for_a_contrast_is_said_in_a_sentence(tmp_path: Path) -> None:
+    table = write_slices(SliceCollection(tmp_path / "slices", 150, size=64))
+    order = _order(table, tmp_path / "run", "ct_slice.toml")
+    card = (train_bundle(replace(order, open_test=True)) / "MODEL_CARD.md").read_text()
+    # A tenth of 150 patients, a third of each class: five consolidations in `test`.
+    assert "consolidation_given_opacity: not estimable, too few films" in card

@@ -56,7 +56,8 @@ def judge(
     -------
     dict
         ``{}``, or for each contrast the figures within each source that has both sides (cross-source comparisons are
-        left to the shortcut audit, M36), and the coverage of the prediction sets.
+        left to the shortcut audit, M36), the contrasts that no source has films enough for, in a sentence each, and
+        the coverage of the prediction sets.
     """
     if not open_test:
         return {}
@@ -73,22 +74,31 @@ def judge(
         file.write(json.dumps(opened) + "\n")
     values = probabilities[chosen]
     contrasts: list[dict[str, Any]] = []
+    too_few: list[str] = []
     for name in task.contrasts:
         truth = task.contrast_truth(name, labels)
         scores = task.contrast_probability(name, values)
+        most = (0, 0)
         for source in sorted(set(sources.tolist())):
             here = (sources == source) & ~np.isnan(truth)
-            if min((truth[here] == 1).sum(), (truth[here] == 0).sum()) < _FEWEST:
+            sides = (int((truth[here] == 1).sum()), int((truth[here] == 0).sum()))
+            most = max(most, sides, key=min)
+            if min(sides) < _FEWEST:
                 continue
             record = calibration.thresholds.get(name)
             cut = (record.low, record.high) if record else None
             contrasts.append(
                 {"contrast": name, "source": source, **_figures(truth[here], scores[here], patients[here], cut)}
             )
+        if min(most) < _FEWEST:
+            too_few.append(
+                f"{name}: not estimable, too few films: the source with most in `test` has {most[0]} positive and "
+                f"{most[1]} negative, {_FEWEST} of each are needed"
+            )
     coverage = coverage_report(
         values, labels, list(patients), sources=list(sources), calibration=calibration, task=task
     )
-    return {"test": opened, "contrasts": contrasts, "coverage": [row.to_dict() for row in coverage]}
+    return {"test": opened, "contrasts": contrasts, "too_few": too_few, "coverage": [row.to_dict() for row in coverage]}
 
 
 def _figures(

@@ -127,6 +127,8 @@ def _figures(figures: Mapping[str, Any]) -> Iterator[str]:
         cells += [_interval(row.get(name)) for name in ("auc", "sensitivity", "specificity")]
         yield f"| {' | '.join(cells)} |"
     yield ""
+    yield from (f"- {sentence}" for sentence in figures.get("too_few", ()))
+    yield ""
     yield "Coverage of the 95 % prediction sets, first film of each patient:"
     yield ""
     yield "| class | source | patients | covered | mean size | guaranteed |"
