@@ -19,9 +19,10 @@ from carina.errors import FilmRejectedError, OutputError
 from carina.evidence import Estimate, Explanation, findings
 from carina.evidence.film_record import FilmRecord
 from carina.imaging import read_film
-from carina.inference import normalise_map, overlay
+from carina.inference import normalise_map
 from carina.report.explain_figures import draw_figures
 from carina.report.page import words
+from carina.report.pictures import paired_picture
 from carina.sampling import FilmTable
 
 __all__ = ["worst_films", "write_explain_page"]
@@ -29,7 +30,6 @@ __all__ = ["worst_films", "write_explain_page"]
 _POLICY = ("default-src 'none'", "img-src data:", "base-uri 'none'", "form-action 'none'")
 _SIDE = 300
 _WORST, _TYPICAL = 8, 4
-_OPACITY = 0.5
 _LUNG_COLOUR, _BOX_COLOUR = (120, 220, 255), (255, 214, 70)
 _CAPTIONS = {
     "lungs": "Where the class map's mass lies, by group, with 95 % intervals by patient.",
@@ -171,24 +171,14 @@ def _picture(record: FilmRecord, table: FilmTable) -> str | None:
     frame = record.view.frame
     if pixels.shape != (frame.rows, frame.columns):
         return None
-    scale = _SIDE / max(pixels.shape)
-    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-    small = np.asarray(
-        cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR), np.float32
-    )
-    heat = cv2.resize(frame.lay_out(normalise_map(record.raw)), size, interpolation=cv2.INTER_LINEAR)
-    grey = np.asarray(np.rint(small * 255), np.uint8)
-    panels = [np.ascontiguousarray(np.dstack([grey] * 3)), overlay(small, np.asarray(heat, np.float32), _OPACITY)]
-    for panel in panels:
+
+    def draw(panel: NDArray[np.uint8], scale: float) -> None:
         _outline(panel, record.view.lungs, record, _LUNG_COLOUR)
         for x, y, width, height in [] if record.boxes is None else record.boxes * scale:
-            cv2.rectangle(
-                panel, (round(x), round(y)), (round(x + width), round(y + height)), _BOX_COLOUR, 2, cv2.LINE_AA
-            )
-    gap = np.zeros((size[1], 4, 3), np.uint8)
-    both = np.hstack([panels[0], gap, panels[1]])
-    content = cv2.imencode(".jpg", cv2.cvtColor(both, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 86])[1]
-    return _uri(content.tobytes(), "jpeg")
+            corners = (round(x), round(y)), (round(x + width), round(y + height))
+            cv2.rectangle(panel, *corners, _BOX_COLOUR, 2, cv2.LINE_AA)
+
+    return paired_picture(pixels, frame.lay_out(normalise_map(record.raw)), _SIDE, draw)
 
 
 def _outline(

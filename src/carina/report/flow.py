@@ -6,6 +6,7 @@ script and calls no other host.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +17,7 @@ from xml.sax.saxutils import escape
 
 from carina.errors import OutputError
 
-__all__ = ["flow_svg", "write_flow"]
+__all__ = ["flow_svg", "light_colours", "write_flow"]
 
 _WIDTH = 920
 _LEFT, _STAGE_WIDTH = 20, 330
@@ -72,7 +73,9 @@ class _Drawing:
         self.parts.append(f'<path class="tip" d="M{right - 8:g} {y - 5:g}v10l8 -5z"/>')
 
 
-def flow_svg(rows: Sequence[Mapping[str, Any]], *, title: str = "Flow of films into the cohort") -> str:
+def flow_svg(
+    rows: Sequence[Mapping[str, Any]], *, title: str = "Flow of films into the cohort", styled: bool = True
+) -> str:
     """Draw the flow of films.
 
     Parameters
@@ -80,8 +83,11 @@ def flow_svg(rows: Sequence[Mapping[str, Any]], *, title: str = "Flow of films i
     rows : sequence of mapping
         In order, each with `kind` (``"stage"``, ``"exclusion"``, ``"class"``, ``"split"``), `code`, `sentence`,
         `films`, `patients`, `episodes`: the rows of `carina.cohort.Cohort.flow`. Exclusions stand before the stage
-        they lead to.
+        they lead to. `patients` may be `None` where they are not known.
     title : str
+        Empty for a diagram that stands below a heading.
+    styled : bool
+        Whether the file carries its own colours; a page that holds it in itself has them in its style sheet.
 
     Returns
     -------
@@ -95,8 +101,9 @@ def flow_svg(rows: Sequence[Mapping[str, Any]], *, title: str = "Flow of films i
     True
     """
     drawing = _Drawing(y=_PAD)
-    drawing.text(_LEFT, drawing.y + 18, title, "title")
-    drawing.y += 40
+    if title:
+        drawing.text(_LEFT, drawing.y + 18, title, "title")
+        drawing.y += 40
     waiting: list[Mapping[str, Any]] = []
     first = True
     stages = [row for row in rows if row["kind"] == "stage"]
@@ -112,11 +119,25 @@ def flow_svg(rows: Sequence[Mapping[str, Any]], *, title: str = "Flow of films i
         _draw_parts(drawing, sorted((row for row in rows if row["kind"] == kind), key=_rank), words)
     height = drawing.y + _PAD
     said = escape("; ".join(f"{row['sentence'].rstrip('.')}: {row['films']} films" for row in rows if row["films"]))
+    style = f"<style>{_STYLE}</style>" if styled else ""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
-        f'role="img" aria-labelledby="flow-title flow-said"><title id="flow-title">{escape(title)}</title>'
-        f'<desc id="flow-said">{said}</desc><style>{_STYLE}</style>\n' + "\n".join(drawing.parts) + "\n</svg>\n"
+        f'role="img" aria-labelledby="flow-title flow-said"><title id="flow-title">{escape(title or "Flow of films")}'
+        f'</title><desc id="flow-said">{said}</desc>{style}\n' + "\n".join(drawing.parts) + "\n</svg>\n"
     )
+
+
+def light_colours(svg: str) -> str:
+    """Diagram with the light colours as such, for paper: some printers of SVG know no CSS variable.
+
+    Examples
+    --------
+    >>> "var(" in light_colours(flow_svg([]))
+    False
+    """
+    light = dict(re.findall(r"--([a-z]+):(#[0-9a-f]{6})", _STYLE.partition("@media")[0]))
+    style = re.sub(r"var\(--([a-z]+)\)", lambda found: light[found[1]], _STYLE.rpartition("}}\n")[2])
+    return svg.replace(_STYLE, style)
 
 
 def write_flow(rows: Sequence[Mapping[str, Any]], out: Path, *, title: str = "Flow of films into the cohort") -> None:
@@ -192,7 +213,9 @@ def _draw_parts(drawing: _Drawing, rows: Sequence[Mapping[str, Any]], words: str
 
 
 def _counted(row: Mapping[str, Any], *, episodes: bool = True) -> str:
-    words = [(row["films"], "film"), (row["patients"], "patient")]
+    words = [(row["films"], "film")]
+    if row["patients"] is not None:
+        words.append((row["patients"], "patient"))
     if episodes and row["episodes"]:
         words.append((row["episodes"], "episode"))
     return ", ".join(f"{count:,} {word}{'' if count == 1 else 's'}" for count, word in words)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -14,11 +15,11 @@ from numpy.typing import NDArray
 from carina.errors import CarinaError
 from carina.imaging.framing import Frame
 from carina.imaging.lung_fields import decode_mask
-from carina.inference.heatmap import normalise_map
+from carina.inference.heatmap import normalise_map, overlay
 from carina.report.readings import FilmReading
 from carina.types import Array
 
-__all__ = ["film_picture", "heat_layers", "heatmap_picture", "lung_layer", "opacity_layer"]
+__all__ = ["film_picture", "heat_layers", "heatmap_picture", "lung_layer", "opacity_layer", "paired_picture"]
 
 _MOST_BYTES = 64 * 1024 * 1024  # a heatmap picture larger than this is not one of ours
 _MOST_MAP_BYTES = 8 * 1024 * 1024  # unpacked; real maps take some 10 kB, and a packed file may unpack to anything
@@ -26,6 +27,7 @@ _LARGEST_MAP = 512
 _QUALITY = 84
 _LAYER_SIDE = 112  # pixels; a class map has far fewer, and the browser smooths between them
 _STRONGEST = 0.6
+_PAIR_OPACITY, _PAIR_QUALITY, _PAIR_GAP = 0.5, 86, 4
 _OUTLINE_SIDE = 448  # pixels
 _OPACITY_SIDE = 160  # pixels
 # blue, green, red, opaque
@@ -118,6 +120,46 @@ def opacity_layer(reading: FilmReading, folder: Path) -> str | None:
     small = cv2.resize(opacity, size, interpolation=cv2.INTER_AREA)
     colour = np.broadcast_to(np.array(_OPACITY_COLOUR, np.uint8), (*small.shape, 3))
     return _png_uri(np.dstack([colour, np.asarray(np.rint(small * _STRONGEST), np.uint8)]))
+
+
+def paired_picture(
+    pixels: Array,
+    heat: Array | None,
+    side: int,
+    draw: Callable[[NDArray[np.uint8], float], None] | None = None,
+) -> str:
+    """Film beside film with its class map, as a data URI.
+
+    Parameters
+    ----------
+    pixels : ndarray of float32, (H, W)
+        In [0, 1].
+    heat : ndarray of float32, or None
+        Laid out on the film, in [0, 1], of any size; without one the film stands alone.
+    side : int
+        Longest side of one film, pixels.
+    draw : callable, optional
+        Draws on each panel, red, green, blue; gets the panel and its scale, panel pixels a film pixel.
+
+    Returns
+    -------
+    str
+    """
+    scale = side / max(pixels.shape)
+    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    small = np.asarray(cv2.resize(pixels, size, interpolation=way), np.float32)
+    panels = [np.ascontiguousarray(np.dstack([np.asarray(np.rint(small * 255), np.uint8)] * 3))]
+    if heat is not None:
+        laid = np.asarray(cv2.resize(heat, size, interpolation=cv2.INTER_LINEAR), np.float32)
+        panels.append(overlay(small, laid, _PAIR_OPACITY))
+    for panel in panels:
+        if draw is not None:
+            draw(panel, scale)
+    gap = np.zeros((size[1], _PAIR_GAP, 3), np.uint8)
+    both = panels[0] if heat is None else np.hstack([panels[0], gap, panels[1]])
+    content = cv2.imencode(".jpg", cv2.cvtColor(both, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _PAIR_QUALITY])[1]
+    return f"data:image/jpeg;base64,{base64.b64encode(content.tobytes()).decode()}"
 
 
 def _grey(name: str | None, folder: Path, *, indexed: bool) -> NDArray[np.uint8] | None:

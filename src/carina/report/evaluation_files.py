@@ -1,0 +1,107 @@
+"""Files of a report: HTML, guidelines, model card, and PDF where its library is installed."""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from carina.errors import MissingExtraError, OutputError
+from carina.report.evaluation_card import run_card
+from carina.report.evaluation_page import Report, render_report
+
+__all__ = ["write_pdf", "write_report"]
+
+_SCHEMA = 1
+
+
+def write_report(report: Report, out: Path | None = None) -> tuple[Path, ...]:
+    """Write ``report.html``, ``checklists.json`` and ``MODEL_CARD.md``, each whole or not at all.
+
+    Parameters
+    ----------
+    report : Report
+    out : Path, optional
+        HTML file; ``report.html`` in the run's folder by default. The others always go into the run's folder, to which
+        the links lead.
+
+    Returns
+    -------
+    tuple of Path
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written.
+    """
+    folder = report.run.folder
+    page = folder / "report.html" if out is None else out
+    record = {
+        "schema": _SCHEMA,
+        "run": {"model": report.run.model, "created": report.run.metrics.get("created")},
+        "guidelines": [one.to_dict() for one in report.checklists],
+    }
+    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    _write(folder / "checklists.json", text.encode())
+    _write(folder / "MODEL_CARD.md", run_card(report).encode())
+    _write(page, render_report(report).encode("utf-8", "replace"))
+    return page, folder / "checklists.json", folder / "MODEL_CARD.md"
+
+
+def write_pdf(report: Report, out: Path) -> Path:
+    """Write the report as PDF.
+
+    Parameters
+    ----------
+    report : Report
+    out : Path
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    MissingExtraError
+        If WeasyPrint is not installed.
+    OutputError
+        If the system lacks Pango, which WeasyPrint draws text with, or the file cannot be written.
+    """
+    try:
+        import weasyprint  # noqa: PLC0415 - of the extra 'report'
+    except ImportError as error:
+        raise MissingExtraError("report --pdf", "report") from error
+    except OSError as error:
+        raise OutputError(
+            "a PDF needs the system's Pango library, which is not there: on Debian install libpango-1.0-0 and "
+            "libpangoft2-1.0-0, or print report.html from a browser"
+        ) from error
+    logging.getLogger("weasyprint").setLevel(logging.ERROR)  # it warns of every CSS property meant for screens
+    document = weasyprint.HTML(string=render_report(report, paper=True), url_fetcher=_fetch)
+    _write(out, document.write_pdf())
+    return out
+
+
+def _fetch(url: str, *arguments: Any, **options: Any) -> Any:
+    """Give what a data URI holds; a report asks no host and no file."""
+    if not url.startswith("data:"):
+        raise ValueError("a report holds everything it shows")
+    import weasyprint  # noqa: PLC0415 - of the extra 'report'
+
+    return weasyprint.default_url_fetcher(url, *arguments, **options)
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise OutputError(
+            f"a report must go where files can be written; {str(path)!r}: {error.strerror or type(error).__name__}"
+        ) from error
