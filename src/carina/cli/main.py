@@ -26,6 +26,7 @@ from carina.cli.page import page
 from carina.cli.phantom import phantom
 from carina.cli.predict import predict
 from carina.cli.records import records
+from carina.cli.report import report
 from carina.cli.share import share
 from carina.cli.synth import synth
 from carina.cli.train import train
@@ -79,6 +80,7 @@ app.command("train")(train)
 app.command("calibrate")(calibrate)
 app.command("evaluate")(evaluate)
 app.command("explain")(explain)
+app.command("report")(report)
 app.command("page")(page)
 app.command("phantom")(phantom)
 app.add_typer(synth, name="synth")
