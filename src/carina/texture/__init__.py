@@ -2,6 +2,7 @@
 
 from carina.texture.extract import feature_names, features
 from carina.texture.film import REGIONS, FilmTexture, box_region, film_features, lung_regions, score_region
+from carina.texture.maps import feature_maps, map_names
 from carina.texture.settings import TextureSettings
 from carina.texture.table import CLASSES, Feature, table
 
@@ -12,10 +13,12 @@ __all__ = [
     "FilmTexture",
     "TextureSettings",
     "box_region",
+    "feature_maps",
     "feature_names",
     "features",
     "film_features",
     "lung_regions",
+    "map_names",
     "score_region",
     "table",
 ]

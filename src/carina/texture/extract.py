@@ -151,6 +151,8 @@ def _smaller_region(picture: NDArray[np.float64], mask: NDArray[Any], scale: int
 
 def _of_region(picture: NDArray[np.float64], region: Region, settings: TextureSettings) -> dict[str, float]:
     """Shape and fractal features, which need no grey levels."""
+    if not (settings.shape or settings.fractal):
+        return {}
     values = region.cut(picture)[region.mask]
     if not np.isfinite(values).all():
         raise TextureError("a region must hold finite values; found NaN or infinity inside the mask")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -16,11 +17,11 @@ from carina.texture.regions import Region
 from carina.texture.settings import TextureSettings
 from carina.texture.table import features_of
 
-__all__ = ["compiled_kernels", "directions", "measure"]
+__all__ = ["UNIT", "around", "compiled_kernels", "directions", "flat", "measure"]
 
 _Floats = NDArray[np.float64]
 _QUANTILES = (0.10, 0.25, 0.50, 0.75, 0.90)
-_UNIT = ((0, 1), (1, 0), (1, 1), (1, -1))
+UNIT = ((0, 1), (1, -1), (1, 0), (1, 1))
 _STEP = {0: (0, 1), 45: (1, -1), 90: (1, 0), 135: (1, 1)}
 _MOST_WHOLE = 1 << 16
 
@@ -53,7 +54,7 @@ def directions(settings: TextureSettings) -> tuple[tuple[int, int], ...]:
     return tuple(steps)
 
 
-def _around(settings: TextureSettings) -> tuple[tuple[int, int], ...]:
+def around(settings: TextureSettings) -> tuple[tuple[int, int], ...]:
     """List the steps to every neighbour of a pixel, whatever directions the co-occurrence takes."""
     far = tuple(range(1, max(settings.distances) + 1)) if settings.convention == "ibsi" else settings.distances
     ahead = directions(settings.model_copy(update={"angles": None, "distances": far, "convention": "pyradiomics"}))
@@ -95,33 +96,65 @@ def measure(picture: _Floats, region: Region, settings: TextureSettings) -> dict
         raise TextureError(f"a region must have texture; every pixel inside the mask is {least:g}")
     margin = max(*settings.distances, 1)
     edges = bin_edges(least, largest, settings)
-    levels = kernels.lay_levels(values, region.mask, edges, margin)
+    levels, by_level = kernels.lay_levels(values, region.mask, edges, margin)
+    by_level = by_level[: int(np.flatnonzero(by_level)[-1]) + 1]
     width = region.mask.shape[1] + 2 * margin
-    by_level = np.bincount(levels)[1:]
     if np.count_nonzero(by_level) < 2:  # noqa: PLR2004 - one level
         raise TextureError(
             f"a region must have two grey levels or more; one holds all values from {least:g} to {largest:g}: choose a "
             "smaller bin_size or a bin_number"
         )
     found = {f"firstorder_{name}": value for name, value in _first_order(kernels, values, by_level, settings).items()}
-    greys = by_level.size
-    ahead, around = directions(settings), _around(settings)
-    steps = np.array([y * width + x for y, x in ahead], np.int64)
-    near = np.array([y * width + x for y, x in around], np.int64)
-    glcm = np.zeros((len(ahead), greys, greys))
-    dependences = np.zeros((greys, len(around) + 1))
-    tones = kernels.count_neighbours(levels, steps, near, settings.alpha, glcm, dependences)
+    glcm, dependences, tones, runs = _counted(kernels, levels, (width, by_level.size, max(region.mask.shape)), settings)
     if not glcm.any():
         raise TextureError("a region must have neighbouring pixels; no two inside the mask are at the distances asked")
     found |= _named("glcm", _cooccurrence(kernels, glcm, by_level, settings))
     found |= _named("gldm", _emphases(kernels, kernels.sparse(dependences)))
-    found |= _named("glrlm", _runs(kernels, levels, (width, greys, max(region.mask.shape)), settings))
-    unit = np.array([y * width + x for y, x in (*_UNIT, *((-y, -x) for y, x in _UNIT))], np.int64)
-    grey, size = kernels.zones(levels, unit)
-    found |= _named("glszm", _emphases(kernels, kernels.tally(grey, size, greys)))
+    found |= _named("glrlm", _runs(kernels, runs, _lines(kernels, levels, width, runs, settings), settings))
+    unit = flat((*UNIT, *((-y, -x) for y, x in UNIT)), width)
+    found |= _named("glszm", _emphases(kernels, kernels.tally(*kernels.zones(levels, unit), by_level.size)))
     counted = tones[:, 1] if settings.convention == "ibsi" else tones[:, 0]
     differences = kernels.tone_differences(np.ascontiguousarray(counted), np.ascontiguousarray(tones[:, 2]))
     return found | _named("ngtdm", dict(zip(kernels.DIFFERENCES, differences.tolist(), strict=True)))
+
+
+def flat(steps: Sequence[tuple[int, int]], width: int) -> NDArray[np.int64]:
+    """Turn steps of rows and columns into steps in the flat array of levels."""
+    return np.array([down * width + across for down, across in steps], np.int64)
+
+
+def _counted(
+    kernels: Any, levels: NDArray[np.int32], sizes: tuple[int, int, int], settings: TextureSettings
+) -> tuple[NDArray[Any], NDArray[Any], _Floats, NDArray[Any]]:
+    """Co-occurrences (A, G, G), dependences (G, B + 1), differences (G, 3) and runs (4, G, R)."""
+    width, greys, longest = sizes
+    ahead, near = directions(settings), around(settings)
+    if ahead == UNIT and len(near) == 2 * len(UNIT):
+        found = kernels.count_touching(levels, flat(UNIT, width), settings.alpha, longest, greys)
+        return found[0], found[1], found[2], found[3]
+    glcm = np.zeros((len(ahead), greys, greys), np.int32)
+    dependences = np.zeros((greys, len(near) + 1), np.int32)
+    tones = kernels.count_neighbours(levels, flat(ahead, width), flat(near, width), settings.alpha, glcm, dependences)
+    runs = np.zeros((len(UNIT), greys, longest), np.int32)
+    for way, step in enumerate(flat(UNIT, width)):
+        kernels.count_runs(levels, int(step), runs[way])
+    return glcm, dependences, tones, runs
+
+
+def _lines(
+    kernels: Any, levels: NDArray[np.int32], width: int, runs: NDArray[Any], settings: TextureSettings
+) -> list[int]:
+    """Directions whose runs count.
+
+    PyRadiomics leaves out a direction in which every line crosses the region in one pixel; IBSI does not.
+    """
+    return [
+        way
+        for way, (down, across) in enumerate(UNIT)
+        if settings.convention == "ibsi"
+        or runs[way, :, 1:].any()
+        or kernels.several_on_a_line(levels, width, down, across)
+    ]
 
 
 def _named(family: str, found: dict[str, float]) -> dict[str, float]:
@@ -191,24 +224,10 @@ def _cooccurrence(
     return dict(zip(kernels.CO_OCCURRENCE, each.tolist(), strict=True)) | {"MCC": float(strengths.mean())}
 
 
-def _runs(
-    kernels: Any, levels: NDArray[np.int32], sizes: tuple[int, int, int], settings: TextureSettings
-) -> dict[str, float]:
-    width, greys, longest = sizes
-    merged = settings.weighting != "none" or settings.aggregation == "merged"
-    total = np.zeros((greys, longest))
-    each: list[_Floats] = []
-    for down, across in _UNIT:
-        runs = np.zeros((greys, longest), np.int64)
-        kernels.count_runs(levels, down * width + across, runs)
-        # PyRadiomics leaves out a direction in which every line crosses the region in one pixel; IBSI does not.
-        alone = settings.convention == "pyradiomics" and not runs[:, 1:].any()
-        if alone and not kernels.several_on_a_line(levels, width, down, across):
-            continue
-        if merged:
-            total += runs * (_norm((down, across), settings) if settings.weighting != "none" else 1.0)
-        else:
-            each.append(kernels.emphases(kernels.sparse(runs)))
-    if merged:
-        each.append(kernels.emphases(kernels.sparse(total)))
+def _runs(kernels: Any, runs: NDArray[Any], ways: list[int], settings: TextureSettings) -> dict[str, float]:
+    if settings.weighting != "none" or settings.aggregation == "merged":
+        weights = [_norm(step, settings) if settings.weighting != "none" else 1.0 for step in UNIT]
+        total = np.tensordot(np.array(weights)[ways], runs[ways], 1)
+        return _emphases(kernels, kernels.sparse(total))
+    each = [kernels.emphases(kernels.sparse(runs[way])) for way in ways]
     return dict(zip(kernels.EMPHASES, np.mean(each, axis=0).tolist(), strict=True))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from carina.texture.kernels.compiled import compiled
 
-__all__ = ["count_neighbours", "count_runs", "several_on_a_line", "zones"]
+__all__ = ["count_neighbours", "count_runs", "count_touching", "several_on_a_line", "zones"]
 
 _Levels = NDArray[np.int32]
 _Steps = NDArray[np.int64]
@@ -70,6 +70,63 @@ def count_neighbours(
             differences[row, 1] += 1.0
             differences[row, 2] += abs(level - total / found)
     return differences
+
+
+@compiled
+def count_touching(levels: _Levels, ahead: _Steps, alpha: int, longest: int, greys: int) -> tuple[Any, ...]:
+    """Count everything that pixels which touch tell, in one pass: what `count_neighbours` and `count_runs` count.
+
+    Parameters
+    ----------
+    levels : ndarray of int32, (P,)
+    ahead : ndarray of int64, (4,)
+        Steps to the four neighbours that follow a pixel.
+    alpha : int
+    longest, greys : int
+        Length of the longest possible run, and number of levels.
+
+    Returns
+    -------
+    tuple of ndarray
+        Co-occurrences (4, G, G), dependences (G, 9), differences as `count_neighbours` returns them (G, 3), and runs of
+        each direction (4, G, R).
+    """
+    glcm = np.zeros((4, greys, greys), np.int32)
+    dependences = np.zeros((greys, 9), np.int32)
+    runs = np.zeros((4, greys, longest), np.int32)
+    differences = np.zeros((greys, 3))
+    length = np.zeros((levels.size, 4), np.int32)  # of the run so far, where it goes on
+    steps = (ahead[0], ahead[1], ahead[2], ahead[3])
+    for pixel in range(levels.size):
+        level = levels[pixel]
+        if level == 0:
+            continue
+        row = level - 1
+        found, total, dependent = 0, 0, 0
+        for way in range(4):
+            after, before = levels[pixel + steps[way]], levels[pixel - steps[way]]
+            run = 0
+            if before:
+                found += 1
+                total += before
+                dependent += abs(level - before) <= alpha
+                if before == level:
+                    run = length[pixel - steps[way], way]
+            if after:
+                glcm[way, row, after - 1] += 1
+                found += 1
+                total += after
+                dependent += abs(level - after) <= alpha
+            if after == level:
+                length[pixel, way] = run + 1
+            else:
+                runs[way, row, run] += 1
+        dependences[row, dependent] += 1
+        differences[row, 0] += 1.0
+        if found:
+            differences[row, 1] += 1.0
+            differences[row, 2] += abs(level - total / found)
+    return glcm, dependences, differences, runs
 
 
 @compiled

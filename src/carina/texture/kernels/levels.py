@@ -32,7 +32,9 @@ def inside(picture: NDArray[Any], mask: NDArray[np.bool_]) -> _Floats:
 
 
 @compiled
-def lay_levels(values: _Floats, mask: NDArray[np.bool_], edges: _Floats, margin: int) -> NDArray[np.int32]:
+def lay_levels(
+    values: _Floats, mask: NDArray[np.bool_], edges: _Floats, margin: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Level of each pixel, 0 outside, as one array of rows with a margin of zeros on every side.
 
     Parameters
@@ -46,22 +48,25 @@ def lay_levels(values: _Floats, mask: NDArray[np.bool_], edges: _Floats, margin:
 
     Returns
     -------
-    ndarray of int32, ((H + 2 margin) * (W + 2 margin),)
+    tuple of ndarray of int32, ((H + 2 margin) * (W + 2 margin),), and of int64, (G,)
+        The levels, and how many pixels each has.
     """
     width = mask.shape[1] + 2 * margin
     out = np.zeros((mask.shape[0] + 2 * margin) * width, np.int32)
-    first, step, last = edges[0], edges[1] - edges[0], edges.size - 2
+    counts = np.zeros(edges.size - 1, np.int64)
+    first, steps, last = edges[0], 1.0 / (edges[1] - edges[0]), edges.size - 2
     pixel = 0
     for row in range(mask.shape[0]):
         start = (row + margin) * width + margin
         for column in range(mask.shape[1]):
             if mask[row, column]:
                 value = values[pixel]
-                level = min(max(int((value - first) / step), 0), last)
+                level = min(max(int((value - first) * steps), 0), last)
                 while level > 0 and value < edges[level]:
                     level -= 1
                 while level < last and value >= edges[level + 1]:
                     level += 1
                 out[start + column] = level + 1
+                counts[level] += 1
                 pixel += 1
-    return out
+    return out, counts
