@@ -124,7 +124,9 @@ def search(truth: list[tuple[str, str]], everything: bytes) -> list[tuple[str, s
     wanted = {form: (kind, value) for kind, value in truth for form in forms(kind, value)}
     text = pl.Series([everything.decode("latin-1")])
     met = set(text.str.extract_many(list(wanted), overlapping=True).explode().drop_nulls())
-    found = [wanted[form] for form in met if not re.fullmatch(r"[\d.]+", form) or is_whole(form, everything)]
+    # A number or UID must stand by itself: among millions of digits of UIDs any telephone number turns up.
+    numbers = {number.decode() for number in set(re.findall(rb"\d[\d.]*\d", everything))}
+    found = [wanted[form] for form in met if not re.fullmatch(r"[\d.]+", form) or form in numbers]
     return sorted(set(found))
 
 
@@ -136,11 +138,6 @@ def forms(kind: str, value: str) -> set[str]:
     else:
         written = {value, value.replace(" ", ""), value.translate(str.maketrans("ĀĒĪŌŪāēīōū", "AEIOUaeiou"))}
     return {form.lower().encode().lower().decode("latin-1") for form in written}
-
-
-def is_whole(value: str, everything: bytes) -> bool:
-    """Whether a number or UID stands by itself: among millions of digits of UIDs any telephone number turns up."""
-    return re.search(rb"(?<![\d.])" + re.escape(value.encode()) + rb"(?![\d.])", everything) is not None
 
 
 def read(films: list[Path], truth: list[tuple[str, str]]) -> list[tuple[str, str]]:
