@@ -66,7 +66,8 @@ def evaluate(
 
     Example: carina evaluate pneumonia films.csv --out evidence
     """
-    from carina.cli.progress import counting  # noqa: PLC0415 - verbs import inside their function
+    from carina.cli.extras import require_extra  # noqa: PLC0415 - verbs import inside their function
+    from carina.cli.progress import counting  # noqa: PLC0415 - as above
     from carina.evidence.contrast_numbers import IntervalOptions  # noqa: PLC0415 - as above
     from carina.evidence.evaluation import EvaluationOptions  # noqa: PLC0415 - as above
     from carina.evidence.evaluation_files import write_evaluation  # noqa: PLC0415 - as above
@@ -81,6 +82,8 @@ def evaluate(
     from carina.sampling import read_film_table  # noqa: PLC0415 - as above
     from carina.tasks import default_task, load_task  # noqa: PLC0415 - as above
 
+    if cross_validate is not None or leave_source_out:
+        require_extra("train", "torch", "lightning", "monai", "kornia", "onnx", "onnxscript", verb="evaluate")
     asked = {name: value for name, value in locals().items() if name in _RECORDED}
     order = EvaluationOrder(
         options=EvaluationOptions(
@@ -95,6 +98,10 @@ def evaluate(
         robustness=robustness,
         readers=readers,
         prevalence=None if prevalence is None else parse_prevalence(prevalence),
+        folds=cross_validate,
+        leave_source_out=leave_source_out,
+        recipe=recipe,
+        runs=out / "runs",
     )
     if is_predictions(model):
         known = load_task(task) if task else default_task()

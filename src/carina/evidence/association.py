@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from carina.evidence.contrast_numbers import Compared, IntervalOptions
+from carina.evidence.contrast_films import Compared
+from carina.evidence.contrast_numbers import IntervalOptions
 from carina.evidence.numbers import Number, Place
 from carina.sampling import FilmTable
 from carina.statistics import (
@@ -65,11 +66,12 @@ def association_numbers(films: Compared, table: FilmTable, options: IntervalOpti
         return [], []
     columns = {name: values for name in ASSOCIATED if (values := _column(table, name)) is not None}
     known = {name: values for name, values in columns.items() if len(_values(values[films.rows])) >= _FEWEST}
-    absent = [name for name in ASSOCIATED if name not in known]
     told = []
-    if absent:
+    if unknown := [name for name in ASSOCIATED if name not in columns]:
+        told.append(f"whether performance goes with {', '.join(unknown)} is not estimable: the table does not say it")
+    if still := [name for name in columns if name not in known]:
         why = "not known of these films, or it does not vary"
-        told.append(f"{films.contrast}: whether performance goes with {', '.join(absent)} is not estimable: {why}")
+        told.append(f"{films.contrast}: whether performance goes with {', '.join(still)} is not estimable: {why}")
     asked: list[_Asked] = []
     for name, values in known.items():
         asked += _ask(films, values, name, options.level)
@@ -107,7 +109,7 @@ def _numbers(films: Compared, asked: _Asked, adjusted: float | None, tests: int)
         films_used=asked.films_used,
         rule="M32",
         sources=films.scope,
-        patients=films.people if found.patients is None else found.patients,
+        patients=found.n if found.patients is None else found.patients,
     )
     left = "; ".join(f"{count} films left out: {why}" for why, count in found.left_out.items())
     said = None if found.p_value is None else _NO_EQUALITY

@@ -9,18 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from carina.evidence.evaluation_films import film_order, first_films, source_scope
-from carina.evidence.judged_films import JudgedFilms, contrast_scores
+from carina.evidence.contrast_films import ALL_FILMS, Compared, compared_films
+from carina.evidence.judged_films import JudgedFilms
 from carina.evidence.numbers import Number, Place
-from carina.evidence.operating import (
-    Calls,
-    OperatingThreshold,
-    call_scores,
-    decision_calls,
-    is_conditional,
-    primary_contrasts,
-    truth_among_all,
-)
+from carina.evidence.operating import OperatingThreshold, is_conditional, primary_contrasts
 from carina.statistics import (
     Counts,
     Estimate,
@@ -34,9 +26,8 @@ from carina.statistics import (
 )
 from carina.tasks import Task
 
-__all__ = ["Compared", "IntervalOptions", "compared_films", "contrast_numbers", "denominator_name", "share_estimates"]
+__all__ = ["IntervalOptions", "bootstrapped", "contrast_numbers", "first_film_numbers", "share_estimates"]
 
-ALL_FILMS = "all_films"
 _SHARES = ("sensitivity", "specificity", "ppv", "npv", "accuracy")
 _FROM_COUNTS = ("f1", "mcc", "kappa")
 _PREDICTIVE = ("ppv", "npv")
@@ -63,123 +54,6 @@ class IntervalOptions:
     repeats: int = 2000
     method: str = "clopper-pearson"
     level: float = 0.95
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Compared:
-    """Films of one comparison.
-
-    Attributes
-    ----------
-    contrast, denominator : str
-    scores : ndarray of float64, (M,)
-    positive : ndarray of bool, (M,)
-    calls : ndarray of int8, (M,)
-    patients, sources : ndarray, (M,)
-    order : ndarray of float64, (M,)
-        When each film was taken.
-    rows : ndarray of int, (M,)
-        Of the judged films.
-    threshold : OperatingThreshold or None
-        `None` where the calls are the decisions.
-    """
-
-    contrast: str
-    denominator: str
-    scores: NDArray[np.float64]
-    positive: NDArray[np.bool_]
-    calls: Calls
-    patients: NDArray[Any]
-    sources: NDArray[Any]
-    order: NDArray[np.float64]
-    rows: NDArray[np.intp]
-    threshold: OperatingThreshold | None = None
-
-    def take(self, chosen: NDArray[Any]) -> Compared:
-        """Return some of the films."""
-        names = ("scores", "positive", "calls", "patients", "sources", "order", "rows")
-        return replace(self, **{name: getattr(self, name)[chosen] for name in names})
-
-    def first(self) -> Compared:
-        """Return each patient's first film (M31)."""
-        return self.take(first_films(self.patients, self.order))
-
-    @property
-    def people(self) -> int:
-        """Patients."""
-        return len(set(self.patients.tolist()))
-
-    @property
-    def two_sided(self) -> bool:
-        """Whether both sides have a film."""
-        return bool(self.positive.any()) and not bool(self.positive.all())
-
-    @property
-    def scope(self) -> str | None:
-        """See `Number.sources`."""
-        return source_scope(self.sources, self.positive)
-
-
-def compared_films(
-    judged: JudgedFilms, contrast: str, threshold: OperatingThreshold, decisions: tuple[str, ...] | None = None
-) -> Compared:
-    """Films of a contrast with their calls.
-
-    Parameters
-    ----------
-    judged : JudgedFilms
-    contrast : str
-    threshold : OperatingThreshold
-        Calls the films among those of the contrast (M30 a).
-    decisions : tuple of str, (N,), or None
-        Where given, all films take part, whatever the gold standard, called by what was decided (M30 b); the score is
-        then the probability of the positive classes among all.
-
-    Returns
-    -------
-    Compared
-    """
-    table = judged.table
-    patients, sources, order = np.array(table.patients), np.array(table.sources), film_order(table)
-    if decisions is None:
-        scores, positive, rows = contrast_scores(judged, contrast)
-        calls, name = call_scores(scores, threshold), denominator_name(judged.task, contrast)
-    else:
-        truth = truth_among_all(judged.task, contrast, table.labels)
-        rows = np.flatnonzero(~np.isnan(truth))
-        up, _ = judged.task.sides(contrast)
-        scores = np.asarray(judged.probabilities[rows][:, up].sum(axis=1))
-        positive, name = truth[rows] == 1.0, ALL_FILMS
-        calls = decision_calls(judged, contrast, decisions)[rows]
-    return Compared(
-        contrast=contrast,
-        denominator=name,
-        scores=scores,
-        positive=positive,
-        calls=calls,
-        patients=patients[rows],
-        sources=sources[rows],
-        order=order[rows],
-        rows=rows,
-        threshold=threshold if decisions is None else None,
-    )
-
-
-def denominator_name(task: Task, contrast: str) -> str:
-    """Films among which a contrast is asked: all, or those of the smallest named set that holds its classes.
-
-    Examples
-    --------
-    >>> from carina.tasks import default_task
-    >>> denominator_name(default_task(), "covid19_given_pneumonia"), denominator_name(default_task(), "pneumonia")
-    ('among_pneumonia', 'all_films')
-    """
-    if not is_conditional(task, contrast):
-        return ALL_FILMS
-    chosen = task.contrasts[contrast]
-    classes = {*chosen.positive, *chosen.negative}
-    holding = [name for name, members in task.groups.items() if classes <= set(members)]
-    return f"among_{holding[0]}" if holding else "among_its_classes"
 
 
 def contrast_numbers(

@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from carina.evidence.association import association_numbers
 from carina.evidence.audit import Audit
-from carina.evidence.contrast_numbers import Compared, IntervalOptions, compared_films, contrast_numbers
+from carina.evidence.contrast_films import Compared, compared_films
+from carina.evidence.contrast_numbers import IntervalOptions, contrast_numbers
 from carina.evidence.evaluation_classes import (
     calibration_numbers,
     class_numbers,
@@ -21,6 +20,7 @@ from carina.evidence.evaluation_classes import (
 from carina.evidence.evaluation_curves import contrast_curves
 from carina.evidence.evaluation_films import ChosenFilms
 from carina.evidence.evaluation_pairs import pair_numbers
+from carina.evidence.evaluation_sentences import evaluation_sentences
 from carina.evidence.gallery import worst_films
 from carina.evidence.judged_films import JudgedFilms
 from carina.evidence.numbers import Number
@@ -31,9 +31,9 @@ from carina.tasks import Task
 
 __all__ = ["Evaluation", "EvaluationOptions", "evaluate_judged"]
 
-_FEW = 30
 _WITHHELD = ("contrast", "subgroup", "class", "association", "pairs", "robustness", "calibration", "conformal")
 _NO_AUDIT = "no shortcut audit"
+_SMALL = ("contrast", "conformal", "pairs", "calibration")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +183,15 @@ def evaluate_judged(
         judged=judged,
         decisions=decisions,
         thresholds=thresholds,
-        numbers=tuple(_judged_by(one, task, audit, hidden) for one in numbers),
+        numbers=tuple(_large_enough(_judged_by(one, task, audit, hidden), options.minimum_cell) for one in numbers),
         curves={name: curve for name, curve in curves.items() if name not in hidden},
         confusion=confusions(judged, decisions),
         gallery=tuple(gallery),
         audit=audit,
         sentences=tuple(
-            dict.fromkeys([*_sentences(judged, compared, thresholds, hidden), *chosen.sentences, *sentences, *said])
+            dict.fromkeys(
+                [*evaluation_sentences(judged, compared, thresholds, hidden), *chosen.sentences, *sentences, *said]
+            )
         ),
         chosen=chosen,
     )
@@ -210,66 +212,18 @@ def _judged_by(number: Number, task: Task, audit: Audit | None, hidden: set[str]
     return number if audit is None else replace(number, verdict=audit.verdict(contrast).verdict)
 
 
+def _large_enough(number: Number, minimum: int) -> Number:
+    """Suppress a part of the films that has too few patients; subgroups do so themselves, measure by measure."""
+    if number.group not in _SMALL or number.cell == "all" or number.patients is None or number.patients >= minimum:
+        return number
+    if not number.patients:
+        return number
+    note = f"suppressed: fewer than {minimum} patients"
+    return replace(number.withheld(""), n=None, patients=None, headline=False, note=note)
+
+
 def _class_contrast(number: Number, task: Task) -> str | None:
     """Contrast that a class's own numbers stand under: the one that asks for this class alone."""
     name = number.cell.partition("class=")[2].partition(",")[0]
     found = [contrast for contrast, sides in task.contrasts.items() if sides.positive == (name,)]
     return found[0] if number.group in {"class", "conformal"} and found else None
-
-
-def _sentences(
-    judged: JudgedFilms,
-    compared: Mapping[str, Compared],
-    thresholds: Mapping[str, OperatingThreshold],
-    hidden: set[str],
-) -> list[str]:
-    table = judged.table
-    people = len(set(table.patients))
-    found = [f"{len(judged)} films of {people} patients were evaluated", *table.notes()]
-    found += _counted(judged.refused, "could not be judged")
-    found += _counted(judged.unlabelled, "were predicted and are not in the table: without a label they take no part")
-    found += _counted(judged.unmatched, "of the table have no prediction and take no part")
-    if people == len(judged):
-        found.append("every film has its own patient: first films and all films are the same")
-    if people < _FEW:
-        found.append(f"{people} patients are few: intervals are wide, and none of this can be relied on")
-    if len(np.unique(judged.probabilities, axis=0)) == 1 and len(judged) > 1:
-        found.append("the predictions are constant: all films have the same probabilities, and nothing is told apart")
-    for name, films in compared.items():
-        if not len(films.rows):
-            continue
-        one = thresholds[name]
-        cut = f"{one.low:.3f} to {one.high:.3f}" if one.band else f"{one.high:.3f}"
-        found.append(f"{name} is called at {cut}, {one.origin}")
-        if not films.two_sided:
-            side = "positive" if films.positive.any() else "negative"
-            found.append(f"{name} is not estimable: all its {len(films.rows)} films are {side}")
-        elif films.scope == "cross-source":
-            found.append(
-                f"{name}: its positives and negatives share no source; every pooled number of it is cross-source, and "
-                "disease and hospital cannot be told apart"
-            )
-        elif films.scope == "mixed":
-            alone = _one_sided(films)
-            found.append(
-                f"{name}: films of {', '.join(alone)} are on one side only; its pooled numbers are part cross-source, "
-                "those within a source are given beside them"
-            )
-        if name in hidden:
-            found.append(f"{name}: its numbers are withheld, for without a shortcut audit they support nothing")
-    return found
-
-
-def _one_sided(films: Compared) -> list[str]:
-    names = sorted(set(films.sources.tolist()))
-    return [name or "no source" for name in names if not films.take(films.sources == name).two_sided]
-
-
-def _counted(films: Mapping[str, str], what: str) -> list[str]:
-    if not films:
-        return []
-    reasons: dict[str, int] = {}
-    for reason in films.values():
-        reasons[reason] = reasons.get(reason, 0) + 1
-    listed = "; ".join(f"{count}: {reason}" for reason, count in sorted(reasons.items(), key=lambda pair: -pair[1])[:5])
-    return [f"{len(films)} films {what} ({listed})"]

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from carina.evidence.contrast_numbers import Compared, IntervalOptions
+from carina.evidence.contrast_films import Compared
+from carina.evidence.contrast_numbers import IntervalOptions
 from carina.evidence.evaluation_films import film_order, first_films
 from carina.evidence.judged_films import JudgedFilms
 from carina.evidence.numbers import Number, Place
 from carina.inference.calibration import root_units
 from carina.statistics import (
+    RATES,
     Counts,
     Estimate,
     accuracy_measures,
@@ -25,8 +28,11 @@ from carina.statistics import (
     confusion_matrix,
     delong_auc,
     macro_measures,
+    matthews,
     observed_to_expected,
+    patient_bootstrap,
     patient_mean,
+    rates,
 )
 
 __all__ = [
@@ -72,11 +78,43 @@ def class_numbers(judged: JudgedFilms, options: IntervalOptions) -> list[Number]
         kept = matrix if len(present) == len(judged.task.classes) else matrix[np.ix_(rows, rows)]
         whole = len(present) == len(judged.task.classes)
         note = None if whole else f"among the classes at hand, {', '.join(present)}, and films called one of them"
-        numbers += [
-            place.number(measure, one if whole else replace(one, note=note))
-            for measure, one in macro_measures(kept, present, options.level).items()
-        ]
+        drawn = _macro_draws(labels, called, present, options)
+        for measure, one in macro_measures(kept, present, options.level).items():
+            found = drawn.get(measure, one) if one.value is not None and one.low is None else one
+            numbers.append(place.number(measure, found if whole else replace(found, note=note)))
     return numbers
+
+
+def _macro_draws(
+    labels: NDArray[Any], called: NDArray[Any], classes: Sequence[str], options: IntervalOptions
+) -> dict[str, Estimate]:
+    """Macro measures, and the correlation of all classes, with intervals by resampled patients."""
+    inside = np.isin(called, list(classes)) & np.isin(labels, list(classes))
+    place = {name: number for number, name in enumerate(classes)}
+    size = len(classes)
+    codes = np.array(
+        [size * place[one] + place[other] for one, other in zip(labels[inside], called[inside], strict=True)]
+    )
+    if not codes.size:
+        return {}
+
+    def table(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.bincount(codes, weights, size * size), dtype=np.float64).reshape(size, size)
+
+    def macro(weights: NDArray[np.float64], measure: str) -> float | None:
+        matrix = table(weights)
+        hits = np.diag(matrix)
+        wrongly, missed = matrix.sum(axis=0) - hits, matrix.sum(axis=1) - hits
+        value = float(rates(hits, wrongly, matrix.sum() - hits - wrongly - missed, missed)[measure].mean())
+        return value if np.isfinite(value) else None
+
+    people, drawing = np.arange(codes.size), {"seed": options.seed, "repeats": options.repeats}
+    found = {
+        f"macro_{measure}": patient_bootstrap(partial(macro, measure=measure), people, level=options.level, **drawing)
+        for measure in RATES
+    }
+    found["mcc"] = patient_bootstrap(lambda weights: matthews(table(weights)), people, level=options.level, **drawing)
+    return found
 
 
 def proportion_numbers(judged: JudgedFilms, decisions: Sequence[str], options: IntervalOptions) -> list[Number]:
@@ -153,7 +191,7 @@ def calibration_numbers(films: Compared, options: IntervalOptions) -> list[Numbe
 def conformal_numbers(
     judged: JudgedFilms, options: IntervalOptions, guaranteed: dict[str, bool] | None
 ) -> list[Number]:
-    """Coverage of the prediction sets by class, and by class and source, first films of one class.
+    """Coverage of the prediction sets by class, and by class and source, each patient's first film of the class.
 
     Parameters
     ----------
@@ -167,8 +205,10 @@ def conformal_numbers(
     list of Number
         ``coverage``, ``set_size`` (mean), ``empty`` (share).
     """
-    films = _of_one_class(judged)
-    if films.prediction_sets is None:
+    if judged.prediction_sets is None:
+        return []
+    films = _first_of_each_class(judged)
+    if films.prediction_sets is None or not len(films):
         return []
     labels, sources = np.array(films.table.labels), np.array(films.table.sources)
     sizes = np.array([len(one) for one in films.prediction_sets], dtype=np.float64)
@@ -223,6 +263,16 @@ def _of_one_class(judged: JudgedFilms) -> JudgedFilms:
     )
     patients = np.array(judged.table.patients)[rows]
     return judged.take(rows[first_films(patients, film_order(judged.table)[rows])])
+
+
+def _first_of_each_class(judged: JudgedFilms) -> JudgedFilms:
+    """First film of each patient and class: what a class's prediction sets were fitted on."""
+    labels, patients, order = np.array(judged.table.labels), np.array(judged.table.patients), film_order(judged.table)
+    rows: list[int] = []
+    for name in judged.task.classes:
+        here = np.flatnonzero(labels == name)
+        rows += here[first_films(patients[here], order[here])].tolist()
+    return judged.take(sorted(rows))
 
 
 def _decided(judged: JudgedFilms, units: dict[str, tuple[str, ...]]) -> NDArray[np.intp]:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from carina.evidence.contrast_numbers import Compared, IntervalOptions
+from carina.evidence.contrast_films import Compared
+from carina.evidence.contrast_numbers import IntervalOptions
 from carina.statistics import Band, DecisionCurve, decision_curve, pr_curve, reliability_curve, roc_curve
 
 __all__ = ["contrast_curves"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from carina import __version__
 from carina.errors import OutputError
 from carina.evidence.audit import write_audit
 from carina.evidence.evaluation import Evaluation
+from carina.evidence.evaluation_sentences import count_reasons
 from carina.evidence.numbers import Number
 
 __all__ = ["as_metrics", "write_evaluation"]
@@ -73,7 +73,7 @@ def as_metrics(found: Evaluation, options: Mapping[str, Any], now: datetime | No
         "films": {
             "given": len(judged) + len(judged.refused) + len(judged.unmatched) + sum(left_out.values()),
             "judged": len(judged),
-            "refused": dict(Counter(judged.refused.values())),
+            "refused": count_reasons(judged.refused),
             "left_out": left_out,
             "unlabelled": len(judged.unlabelled),
             "unmatched": sorted(judged.unmatched),

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from carina.evidence.contrast_numbers import Compared, IntervalOptions, first_film_numbers
+from carina.evidence.contrast_films import Compared
+from carina.evidence.contrast_numbers import IntervalOptions, first_film_numbers
 from carina.evidence.evaluation_films import film_order
 from carina.evidence.judged_films import JudgedFilms
 from carina.evidence.numbers import Number, Place

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from carina.errors import SettingsError
 from carina.evidence.audit import Audit, audit_model
+from carina.evidence.cross_validation import TrainingPlan, cross_validation_numbers, source_numbers
 from carina.evidence.evaluation import Evaluation, EvaluationOptions, evaluate_judged
 from carina.evidence.evaluation_films import ChosenFilms, choose_evaluation_films, without_near_trained
 from carina.evidence.judged import judge_films, read_predictions
@@ -46,9 +47,14 @@ class EvaluationOrder:
         Reader study, see `read_readers`.
     prevalence : mapping of class to float, or None
         Some or all shares.
-    more : tuple of Number
-        Numbers made before, such as those of cross-validation.
-    said : tuple of str
+    folds : int or None
+        Of a cross-validation by patient, which trains so many networks on the whole table.
+    leave_source_out : bool
+        Whether a network is trained without each source that has both sides of a contrast.
+    recipe : str or None
+        Of these networks.
+    runs : Path or None
+        Folder of their runs.
     """
 
     options: EvaluationOptions = field(default_factory=EvaluationOptions)
@@ -58,8 +64,10 @@ class EvaluationOrder:
     robustness: bool = False
     readers: Path | None = None
     prevalence: Mapping[str, float] | None = None
-    more: tuple[Number, ...] = ()
-    said: tuple[str, ...] = ()
+    folds: int | None = None
+    leave_source_out: bool = False
+    recipe: str | None = None
+    runs: Path | None = None
 
 
 def is_predictions(path: str) -> bool:
@@ -143,7 +151,7 @@ def evaluate_model(
             audit = audit_model(
                 bundle, judged.table, workers=order.workers, with_training_films=order.split is not None, progress=step
             )
-    more, said = list(order.more), list(order.said)
+    more, said = trained_again(table, bundle.task, order)
     if order.robustness:
         with watched(len(judged), f"films spoiled {sum(map(len, STRENGTHS.values()))} ways") as step:
             more += robustness_numbers(bundle, judged.table, options.intervals, workers=order.workers, progress=step)
@@ -187,12 +195,41 @@ def evaluate_predictions(predictions: Path, table: FilmTable, task: Task, order:
         options = replace(options, prevalence=_whole(order.prevalence, task))
     chosen: ChosenFilms = choose_evaluation_films(table, None, order.split)
     judged = read_predictions(predictions, chosen.table, task)
-    more, said = list(order.more), list(order.said)
+    more, said = trained_again(table, task, order)
     if order.readers is not None:
         found, told = reader_numbers(read_readers(order.readers, task), judged, options, None)
         more += found
         said += told
     return evaluate_judged(judged, options, chosen=chosen, more=more, said=said)
+
+
+def trained_again(table: FilmTable, task: Task, order: EvaluationOrder) -> tuple[list[Number], list[str]]:
+    """Cross-validate and leave sources out, as asked; they say what the recipe does, not what the model does.
+
+    Raises
+    ------
+    SettingsError
+        Without a recipe.
+    """
+    if order.folds is None and not order.leave_source_out:
+        return [], []
+    if order.recipe is None or order.runs is None:
+        raise SettingsError(
+            "cross-validation and leaving sources out train networks: name a recipe with --recipe, such as "
+            "pneumonia-seed"
+        )
+    plan = TrainingPlan(task, order.recipe, order.runs, order.options.intervals.seed, order.workers)
+    numbers: list[Number] = []
+    said = [
+        f"cross-validation and leave-one-source-out are of recipe {order.recipe!r} trained again, not of this model"
+    ]
+    if order.folds is not None:
+        numbers += cross_validation_numbers(table, order.folds, plan, order.options.intervals)
+    if order.leave_source_out:
+        found, told = source_numbers(table, plan)
+        numbers += found
+        said += told
+    return numbers, said
 
 
 def _whole(prevalence: Mapping[str, float], task: Task) -> dict[str, float]:

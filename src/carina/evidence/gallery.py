@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from carina.evidence.contrast_numbers import Compared
+from carina.evidence.contrast_films import Compared
 from carina.evidence.judged_films import JudgedFilms
 
 __all__ = ["worst_films"]

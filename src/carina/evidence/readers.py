@@ -10,7 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from carina.errors import TableError
-from carina.evidence.contrast_numbers import Compared, compared_films, share_estimates
+from carina.evidence.contrast_films import Compared, compared_films
+from carina.evidence.contrast_numbers import share_estimates
 from carina.evidence.evaluation import EvaluationOptions
 from carina.evidence.judged_films import JudgedFilms
 from carina.evidence.numbers import Number, Place

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from carina.errors import InputError
-from carina.evidence.contrast_numbers import Compared, IntervalOptions, bootstrapped, compared_films
+from carina.evidence.contrast_films import Compared, compared_films
+from carina.evidence.contrast_numbers import IntervalOptions, bootstrapped
 from carina.evidence.judged import Change, judge_changes
 from carina.evidence.numbers import Number, Place
 from carina.evidence.operating import operating_thresholds

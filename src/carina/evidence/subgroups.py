@@ -12,7 +12,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from carina.cohort.rules import load_rules
-from carina.evidence.contrast_numbers import Compared, IntervalOptions, first_film_numbers
+from carina.evidence.contrast_films import Compared
+from carina.evidence.contrast_numbers import IntervalOptions, first_film_numbers
 from carina.evidence.numbers import Number, Place
 from carina.sampling import FilmTable
 from carina.statistics import Estimate, auc, bonferroni_level, patient_bootstrap
@@ -123,7 +124,8 @@ def _gaps(
     part: Covariate, cells: dict[str, Compared], place: Place, options: IntervalOptions, minimum: int
 ) -> list[Number]:
     """Largest less smallest value of the cells, with an interval by resampled patients."""
-    whole = _joined(list(cells.values()))
+    first, *others = cells.values()
+    whole = first.joined(others)
     owner = np.repeat(np.arange(len(cells)), [len(cell.scores) for cell in cells.values()])
     place = place.at(cell=part.name, films_used="first_films", patients=len(whole.scores))
     numbers = []
@@ -164,19 +166,6 @@ def _usable(cell: Compared, measure: str, minimum: int) -> bool:
     if measure == "auc":
         return min(up, down) > 0
     return (up if measure == "sensitivity" else down) >= minimum
-
-
-def _joined(cells: Sequence[Compared]) -> Compared:
-    return replace(
-        cells[0],
-        scores=np.concatenate([cell.scores for cell in cells]),
-        positive=np.concatenate([cell.positive for cell in cells]),
-        calls=np.concatenate([cell.calls for cell in cells]),
-        patients=np.concatenate([cell.patients for cell in cells]),
-        sources=np.concatenate([cell.sources for cell in cells]),
-        order=np.concatenate([cell.order for cell in cells]),
-        rows=np.concatenate([cell.rows for cell in cells]),
-    )
 
 
 def _enough(number: Number, place: Place, family: int, minimum: int) -> Number:
