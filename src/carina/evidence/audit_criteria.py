@@ -12,6 +12,7 @@ __all__ = [
     "CRITERIA",
     "DUPLICATE_CEILING",
     "EXCESS_CEILING",
+    "HEATMAP_FLOOR",
     "LEAST_FILMS",
     "LEVEL",
     "MARKER_CHANGE_CEILING",
@@ -59,6 +60,9 @@ the whole table."""
 DUPLICATE_CEILING = 0.01
 """Share of films that are near-duplicates of a training film or of another patient's film."""
 
+HEATMAP_FLOOR = 0.5
+"""Share of the heatmap in the lungs, over the share of the picture that they cover; 1 is a map that points nowhere."""
+
 _PERCENT = f"{LEVEL:.0%}"
 
 CRITERIA = {
@@ -87,6 +91,9 @@ CRITERIA = {
         f"at most {DUPLICATE_CEILING:.0%} of the films are near-duplicates of a training film, of a film in another "
         "split or of another patient's film"
     ),
-    "heatmap": f"the heatmap's share in the lungs is not, beyond chance ({_PERCENT}), below the share of their area",
+    "heatmap": (
+        f"the heatmap's share in the lungs is not, beyond chance ({_PERCENT}), below {HEATMAP_FLOOR:g} times the share "
+        "of the picture that they cover; no verdict rests on it"
+    ),
 }
 """What must hold for a probe to pass, by kind of probe."""

@@ -117,7 +117,7 @@ def lung_cover(fields: LungFields) -> NDArray[np.bool_]:
 
 
 def outside(fields: LungFields, side: int) -> NDArray[np.bool_]:
-    """What a film of `side` x `side` pixels shows outside `lung_cover`."""
+    """Give the part of a film at `side` x `side` pixels that lies outside `lung_cover`."""
     cover = cv2.resize(lung_cover(fields).astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
     return np.asarray(cover < _HALF, dtype=np.bool_)
 

@@ -61,8 +61,8 @@ class PhantomCohort:
     ----------
     films : ndarray of float32, (N, S, S)
         Intensities in [0, 1].
-    lungs : list of LungFields
-        The truth.
+    lungs : ndarray of bool, (N, S, S)
+        The true lung fields.
     frame : polars.DataFrame
         ``image_id``, ``patient_id``, ``label``, ``source``, a row a film.
     signs : dict of str to ndarray of bool, (N,)
@@ -74,11 +74,15 @@ class PhantomCohort:
     """
 
     films: Array
-    lungs: list[LungFields]
+    lungs: NDArray[np.bool_]
     frame: pl.DataFrame
     signs: dict[str, NDArray[np.bool_]]
     kind: str | None
     strength: float
+
+    def fields(self, row: int) -> LungFields:
+        """Lung fields of a film."""
+        return from_mask(self.lungs[row])
 
 
 def phantom_task() -> Task:
@@ -174,18 +178,18 @@ def plant_cohort(
             "source": ["south" if sign else "north" for sign in signs["source"]],
         }
     )
-    shape = (pool.lungs.shape[1], pool.lungs.shape[2])
-    fields = [from_mask(pool.lungs[who], shape) for who in people]
-    return PhantomCohort(np.stack(pictures), fields, frame, signs, kind, strength if kind is not None else 0.5)
+    return PhantomCohort(
+        np.stack(pictures), pool.lungs[people], frame, signs, kind, strength if kind is not None else 0.5
+    )
 
 
 def _even(ill: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """A sign on half of the films of either class."""
+    """Put a sign on half of the films of either class."""
     return np.asarray(ill ^ _shuffled_share(ill, 0.5, rng), dtype=np.bool_)
 
 
 def _shuffled_share(ill: NDArray[np.bool_], share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """True on that share of the films of either class, drawn at random."""
+    """Mark that share of the films of either class, drawn at random."""
     result = np.zeros(len(ill), np.bool_)
     for side in (False, True):
         rows = np.flatnonzero(ill == side)
@@ -194,7 +198,7 @@ def _shuffled_share(ill: NDArray[np.bool_], share: float, rng: np.random.Generat
 
 
 def _signed(film: Bytes, signs: dict[str, bool], rng: np.random.Generator) -> Array:
-    """A film with its signs, in the order in which equipment leaves them."""
+    """Lay the signs on a film, in the order in which equipment leaves them."""
     pixels = film.astype(np.float32) / np.float32(255.0)
     pixels = pixels ** np.float32(rng.uniform(*_GAMMA))
     if signs["contrast"]:
@@ -213,7 +217,7 @@ def _signed(film: Bytes, signs: dict[str, bool], rng: np.random.Generator) -> Ar
 
 
 def _with_text(pixels: Array, edge: int, rng: np.random.Generator) -> Array:
-    """White letters in an upper corner, drawn four times as fine."""
+    """Lay white letters in an upper corner, drawn four times as fine."""
     size, fine = pixels.shape[0], 4
     sheet = np.zeros((fine * size, fine * size), np.uint8)
     text = _TEXTS[int(rng.integers(len(_TEXTS)))]

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from carina.evidence.audit_criteria import LEVEL
 from carina.statistics import bootstrap_auc, delong_auc
 
-__all__ = ["Measured", "area", "cramers_v", "mean_of", "source_gap", "tell_class", "tell_source"]
+__all__ = ["Measured", "area", "auc_loss", "cramers_v", "mean_of", "source_gap", "tell_class", "tell_source"]
 
 _FOLDS = 5
 _PENALTY = 0.05
@@ -152,21 +152,50 @@ def source_gap(
         ``within_source_auc``, ``cross_source_auc``, ``gap`` (cross less within); the first is missing where no source
         has both sides, the second with one source alone, and the gap unless both are there.
     """
-    rng = np.random.default_rng(seed)
-    ups, downs = (_at_most(np.flatnonzero(truth == side), rng) for side in (1, 0))
-    wins = (scores[ups][:, None] > scores[downs]) + 0.5 * (scores[ups][:, None] == scores[downs])
-    same = sources[ups][:, None] == sources[downs]
-    _, owner = np.unique(patients, return_inverse=True)
-    count = int(owner.max()) + 1
-    draws = rng.multinomial(count, np.full(count, 1.0 / count), size=_DRAWS).astype(np.float32)
-    draws[0] = 1.0  # the films as they are
-    found: dict[str, NDArray[np.float64]] = {}
-    for name, pairs in (("within_source_auc", same), ("cross_source_auc", ~same)):
-        if pairs.any():
-            found[name] = _over_pairs(wins, pairs, draws[:, owner[ups]], draws[:, owner[downs]])
+    pairs = _Pairs(truth, patients, seed)
+    same = sources[pairs.ups][:, None] == sources[pairs.downs]
+    found = {
+        name: pairs.over(scores, which)
+        for name, which in (("within_source_auc", same), ("cross_source_auc", ~same))
+        if which.any()
+    }
     if len(found) == 2:  # noqa: PLR2004 - both
         found["gap"] = found["cross_source_auc"] - found["within_source_auc"]
-    return {name: _interval(values, len(ups) + len(downs)) for name, values in found.items()}
+    return {name: _interval(values, pairs.films) for name, values in found.items()}
+
+
+def auc_loss(
+    truth: NDArray[Any],
+    before: NDArray[np.floating[Any]],
+    after: NDArray[np.floating[Any]],
+    patients: NDArray[Any],
+    *,
+    seed: int = 1,
+) -> Measured:
+    """AUC of one score less that of another on the same films; both of the same patients drawn again."""
+    pairs = _Pairs(truth, patients, seed)
+    every = np.ones((len(pairs.ups), len(pairs.downs)), np.bool_)
+    return _interval(pairs.over(before, every) - pairs.over(after, every), pairs.films)
+
+
+class _Pairs:
+    """Pairs of a positive and a negative film, under patients drawn again."""
+
+    def __init__(self, truth: NDArray[Any], patients: NDArray[Any], seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self.ups, self.downs = (_at_most(np.flatnonzero(truth == side), rng) for side in (1, 0))
+        self.films = len(self.ups) + len(self.downs)
+        _, owner = np.unique(patients, return_inverse=True)
+        draws = _draws(owner, seed).astype(np.float32)
+        self._up_weights, self._down_weights = draws[:, owner[self.ups]], draws[:, owner[self.downs]]
+
+    def over(self, scores: NDArray[np.floating[Any]], which: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Share of the pairs chosen that are ordered rightly, ties half, for every draw, (draws,)."""
+        up, down = scores[self.ups][:, None], scores[self.downs]
+        wins = ((up > down) + 0.5 * (up == down)) * which
+        won = ((self._up_weights @ wins.astype(np.float32)) * self._down_weights).sum(1, dtype=np.float64)
+        total = ((self._up_weights @ which.astype(np.float32)) * self._down_weights).sum(1, dtype=np.float64)
+        return np.asarray(np.where(total > 0, won / np.maximum(total, 1e-9), np.nan))
 
 
 def mean_of(values: NDArray[np.floating[Any]], patients: NDArray[Any], *, seed: int = 1) -> Measured:
@@ -224,14 +253,6 @@ def _interval(values: NDArray[np.float64], count: int) -> Measured:
         return Measured(value, None, None, count)
     low, high = (float(end) for end in np.quantile(known, (0.5 - LEVEL / 2, 0.5 + LEVEL / 2)))
     return Measured(value, low, high, count) if high > low else Measured(value, None, None, count)
-
-
-def _over_pairs(
-    wins: NDArray[np.float64], pairs: NDArray[np.bool_], ups: NDArray[np.float32], downs: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    won = ((ups @ (wins * pairs).astype(np.float32)) * downs).sum(1, dtype=np.float64)
-    all_pairs = ((ups @ pairs.astype(np.float32)) * downs).sum(1, dtype=np.float64)
-    return np.asarray(np.where(all_pairs > 0, won / np.maximum(all_pairs, 1e-9), np.nan))
 
 
 def _at_most(rows: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
