@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from carina import __version__
+from carina.cli.audit import audit
 from carina.cli.calibrate import calibrate
 from carina.cli.cohort import cohort, sample_size
 from carina.cli.deid import deid
@@ -80,6 +81,7 @@ app.command("train")(train)
 app.command("calibrate")(calibrate)
 app.command("evaluate")(evaluate)
 app.command("explain")(explain)
+app.command("audit")(audit)
 app.command("report")(report)
 app.command("page")(page)
 app.command("phantom")(phantom)
