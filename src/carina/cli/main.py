@@ -27,6 +27,7 @@ from carina.cli.page import page
 from carina.cli.phantom import phantom
 from carina.cli.predict import predict
 from carina.cli.records import records
+from carina.cli.reproduce import reproduce
 from carina.cli.report import report
 from carina.cli.share import share
 from carina.cli.synth import synth
@@ -92,6 +93,7 @@ app.add_typer(records, name="records")
 app.command("cohort")(cohort)
 app.add_typer(deid, name="deid")
 app.command("sample-size")(sample_size)
+app.command("reproduce")(reproduce)
 app.add_typer(share, name="share")
 
 
