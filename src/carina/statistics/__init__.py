@@ -70,6 +70,17 @@ from carina.statistics.sample_size import (
     trials_for_power,
     trials_for_width,
 )
+from carina.statistics.sample_size_tests import (
+    auc_standard_error,
+    films_for_auc_difference,
+    films_for_auc_width,
+    films_for_calibration_slope,
+    films_for_interaction,
+    films_for_mcnemar,
+    films_for_net_benefit,
+    films_for_observed_to_expected,
+    positives_for_auc,
+)
 
 __all__ = [
     "BOOTSTRAP_MEASURES",
@@ -94,6 +105,7 @@ __all__ = [
     "TimeWindow",
     "accuracy_measures",
     "auc",
+    "auc_standard_error",
     "average_precision",
     "benjamini_hochberg",
     "bonferroni",
@@ -121,6 +133,13 @@ __all__ = [
     "effective_sample_size",
     "expected_calibration_error",
     "expected_width",
+    "films_for_auc_difference",
+    "films_for_auc_width",
+    "films_for_calibration_slope",
+    "films_for_interaction",
+    "films_for_mcnemar",
+    "films_for_net_benefit",
+    "films_for_observed_to_expected",
     "first_of_each",
     "firth_logistic",
     "fit_temperature",
@@ -141,6 +160,7 @@ __all__ = [
     "patient_bootstrap",
     "patient_mean",
     "percentile_interval",
+    "positives_for_auc",
     "power_above",
     "pr_curve",
     "profile_interval",

@@ -103,5 +103,5 @@ class Ranked:
             called = above + (downs[:, -1:] - beneath)
             np.maximum(called, 1, out=called)
             precision = above / called
-            average = np.einsum("ij,ij->i", ups, precision) / positives
+            average = np.einsum("ij,ij->i", ups, precision) / np.where(negatives > 0, positives, np.nan)
         return auc, average

@@ -132,7 +132,7 @@ def roc_curve(
         return RocCurve(empty, empty, empty, note=f"{NOT_ESTIMABLE}: one class only")
     cuts, tp, fp, _ = _steps(sides, values)
     kept = np.ones(cuts.size, dtype=bool)
-    kept[:-1] = (np.diff(tp, 2, prepend=0) != 0) | (np.diff(fp, 2, prepend=0) != 0) if cuts.size > 1 else True
+    kept[1:-1] = (np.diff(tp, 2) != 0) | (np.diff(fp, 2) != 0)
     band, note = None, None
     if groups is not None:
         places = np.linspace(0.0, 1.0, grid)
