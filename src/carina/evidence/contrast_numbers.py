@@ -26,7 +26,14 @@ from carina.statistics import (
 )
 from carina.tasks import Task
 
-__all__ = ["IntervalOptions", "bootstrapped", "contrast_numbers", "first_film_numbers", "share_estimates"]
+__all__ = [
+    "IntervalOptions",
+    "area_estimate",
+    "bootstrapped",
+    "contrast_numbers",
+    "first_film_numbers",
+    "share_estimates",
+]
 
 _SHARES = ("sensitivity", "specificity", "ppv", "npv", "accuracy")
 _FROM_COUNTS = ("f1", "mcc", "kappa")
@@ -136,13 +143,9 @@ def first_film_numbers(
     """
     place = place.at(films_used="first_films", patients=films.people)
     found: dict[str, Estimate] = {}
+    found["auc"] = area_estimate(films.positive, films.scores, options.level)
     if films.two_sided:
-        found["auc"] = _area(films, options.level)
         found["average_precision"] = _precision(films)
-    else:
-        found["auc"] = Estimate(
-            None, None, None, len(films.scores), films.people, options.level, "DeLong", None, _ONE_CLASS
-        )
     found |= share_estimates(films, options, family)
     counts = _determinate(films)
     measures = accuracy_measures(counts, options.level, patients=films.people)
@@ -327,26 +330,19 @@ def _place(films: Compared) -> Place:
     )
 
 
-def _area(films: Compared, level: float) -> Estimate:
-    area = delong_auc(films.positive.astype(np.float64), films.scores, level)
+def area_estimate(positive: NDArray[np.bool_], scores: NDArray[np.float64], level: float) -> Estimate:
+    """AUC of independent films, one a patient, with what must be said of one that is no plain number."""
+    area, count = delong_auc(positive.astype(np.float64), scores, level), len(scores)
+    if area.estimate is None:
+        return Estimate(None, None, None, count, count, level, "DeLong", None, _ONE_CLASS)
     notes = []
     if area.estimate in (0.0, 1.0):
         notes.append("perfect separation: the films at hand do not say how well it would go on others")
-    if len(set(films.scores.tolist())) == 1:
+    if len(set(scores.tolist())) == 1:
         notes.append("the predictions are constant: they rank nothing")
     if area.low is None:
         notes.append("no interval: it would have no width, or a side has one film")
-    return Estimate(
-        area.estimate,
-        area.low,
-        area.high,
-        len(films.scores),
-        films.people,
-        level,
-        "DeLong",
-        None,
-        "; ".join(notes) or None,
-    )
+    return Estimate(area.estimate, area.low, area.high, count, count, level, "DeLong", None, "; ".join(notes) or None)
 
 
 def _precision(films: Compared) -> Estimate:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carina.evidence.contrast_films import Compared
-from carina.evidence.contrast_numbers import IntervalOptions
+from carina.evidence.contrast_numbers import IntervalOptions, area_estimate
 from carina.evidence.evaluation_films import film_order, first_films
 from carina.evidence.judged_films import JudgedFilms
 from carina.evidence.numbers import Number, Place
@@ -26,7 +26,6 @@ from carina.statistics import (
     class_measures,
     cluster_bootstrap,
     confusion_matrix,
-    delong_auc,
     macro_measures,
     matthews,
     observed_to_expected,
@@ -59,29 +58,18 @@ def class_numbers(judged: JudgedFilms, options: IntervalOptions) -> list[Number]
     if not len(films):
         return []
     labels, called = np.array(films.table.labels), most_probable(films)
-    present = [name for name in judged.task.classes if (labels == name).any()]
     matrix = confusion_matrix(labels, called, judged.task.classes)
     place = Place(group="class", films_used="first_films", patients=len(films))
     numbers = []
     for name, measures in class_measures(matrix, judged.task.classes, options.level, method=options.method).items():
         here = place.at(cell=f"class={name}")
         numbers += [here.number(measure, one) for measure, one in measures.items()]
-        truth = (labels == name).astype(np.float64)
-        area = delong_auc(truth, films.probabilities[:, judged.task.classes.index(name)], options.level)
-        note = "not estimable: one class only" if area.estimate is None else None
-        found = Estimate(
-            area.estimate, area.low, area.high, len(labels), len(labels), options.level, "DeLong", None, note
-        )
-        numbers.append(here.number("auc", found))
-    if len(present) > 1:
-        rows = [judged.task.classes.index(name) for name in present]
-        kept = matrix if len(present) == len(judged.task.classes) else matrix[np.ix_(rows, rows)]
-        whole = len(present) == len(judged.task.classes)
-        note = None if whole else f"among the classes at hand, {', '.join(present)}, and films called one of them"
-        drawn = _macro_draws(labels, called, present, options)
-        for measure, one in macro_measures(kept, present, options.level).items():
-            found = drawn.get(measure, one) if one.value is not None and one.low is None else one
-            numbers.append(place.number(measure, found if whole else replace(found, note=note)))
+        scores = films.probabilities[:, judged.task.classes.index(name)]
+        numbers.append(here.number("auc", area_estimate(labels == name, scores, options.level)))
+    drawn = _macro_draws(labels, called, judged.task.classes, options)
+    for measure, one in macro_measures(matrix, judged.task.classes, options.level).items():
+        without = one.value is not None and one.low is None
+        numbers.append(place.number(measure, drawn.get(measure, one) if without else one))
     return numbers
 
 
@@ -89,14 +77,8 @@ def _macro_draws(
     labels: NDArray[Any], called: NDArray[Any], classes: Sequence[str], options: IntervalOptions
 ) -> dict[str, Estimate]:
     """Macro measures, and the correlation of all classes, with intervals by resampled patients."""
-    inside = np.isin(called, list(classes)) & np.isin(labels, list(classes))
-    place = {name: number for number, name in enumerate(classes)}
-    size = len(classes)
-    codes = np.array(
-        [size * place[one] + place[other] for one, other in zip(labels[inside], called[inside], strict=True)]
-    )
-    if not codes.size:
-        return {}
+    place, size = {name: number for number, name in enumerate(classes)}, len(classes)
+    codes = np.array([size * place[one] + place[other] for one, other in zip(labels, called, strict=True)])
 
     def table(weights: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(np.bincount(codes, weights, size * size), dtype=np.float64).reshape(size, size)

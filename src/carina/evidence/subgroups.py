@@ -144,7 +144,7 @@ def _gaps(
 
         people = np.arange(len(whole.scores))
         # the AUC of weighted films costs more than the shares
-        repeats = min(options.repeats, 500) if measure == "auc" else options.repeats
+        repeats = min(options.repeats, 200) if measure == "auc" else options.repeats
         found = patient_bootstrap(gap, people, seed=options.seed, level=options.level, repeats=repeats)
         said = f"{len(usable)} cells; a largest less a smallest is above 0 by chance alone"
         numbers.append(place.number(f"gap_{measure}", replace(found, note="; ".join(filter(None, (found.note, said))))))
