@@ -12,6 +12,7 @@ __all__ = ["largest_eigenvalue", "maximal_correlation"]
 _Floats = NDArray[np.float64]
 
 _MOST_SWEEPS = 60
+_THREE = 3
 
 
 @compiled
@@ -89,6 +90,19 @@ def largest_eigenvalue(matrix: _Floats) -> float:
 
 
 @compiled
+def _of_three(matrix: _Floats) -> float:
+    """Largest absolute eigenvalue of a symmetric matrix of up to three rows, one of whose eigenvalues is 0."""
+    trace, squares = 0.0, 0.0
+    for i in range(matrix.shape[0]):
+        trace += matrix[i, i]
+        for j in range(matrix.shape[0]):
+            squares += matrix[i, j] ** 2
+    if matrix.shape[0] < _THREE:
+        return abs(trace)
+    return (abs(trace) + np.sqrt(max(2.0 * squares - trace * trace, 0.0))) / 2.0
+
+
+@compiled
 def maximal_correlation(correlations: _Floats, rows: _Floats, columns: _Floats, symmetric: bool) -> float:  # noqa: FBT001 - compiled
     """Second largest singular value of what `correlation_matrix` makes of a co-occurrence matrix.
 
@@ -110,7 +124,7 @@ def maximal_correlation(correlations: _Floats, rows: _Floats, columns: _Floats, 
         for j in range(size):
             left[i, j] -= np.sqrt(rows[i] * columns[j])
     if symmetric:
-        return largest_eigenvalue(left)
+        return _of_three(left) if size <= _THREE else largest_eigenvalue(left)
     square = np.zeros((size, size))
     for i in range(size):
         for j in range(size):

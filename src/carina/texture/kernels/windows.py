@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,7 +39,7 @@ def _window(levels: NDArray[np.int32], centre: tuple[int, int], radius: int, mar
 
 @compiled
 def _ranked(block: _Levels, places: _Levels) -> _Levels:
-    """Number the levels in a block from 1, in place and in order; return the levels (K,) behind them."""
+    """Give the levels in a block numbers from 1, in place and in order; return the levels (K,) behind them."""
     found = 0
     for level in block:
         if level and places[level] == 0:
