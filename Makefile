@@ -28,7 +28,8 @@ $(READY): pyproject.toml constraints.txt
 	$(PIP) install -c constraints.txt -e '.[train,study,share,texture,postgres,s3,dev,docs]'
 	@touch $@
 
-demo: $(READY)  ## Phantom films, a short training, predictions and a page of heatmaps in demo/ (no film of anybody)
+demo: $(READY)  ## A synthetic hospital to a cohort, a short training, its report, and a page of films, in demo/
+	@rm -rf demo
 	PYTHON="$(abspath $(BIN))/python" bash scripts/demo.sh
 
 test: $(READY)  ## The fast suite and the examples in the docstrings (two processes; JOBS=4 for four)

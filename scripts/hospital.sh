@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # From a synthetic hospital to a labelled cohort, compared with the truth film by film. Needs no film of anybody.
 # Usage: scripts/hospital.sh [FOLDER]     PYTHON names the interpreter that has Carina with its extra `study`;
-#        PATIENTS, SEED, WORKERS, and ARCHIVE (a database URL, SQLite in the study if left out) choose the rest.
+#        PATIENTS, SEED, WORKERS, RULES (a TOML file over the packaged ones), and ARCHIVE (a database URL, SQLite in the
+#        study if left out) choose the rest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,6 +12,7 @@ PATIENTS=${PATIENTS:-60}
 SEED=${SEED:-1}
 WORKERS=${WORKERS:-2}
 ARCHIVE=${ARCHIVE:-}
+RULES=${RULES:-}
 
 # Prints a command as a person would type it, runs it, and lets "some films or rows were refused" (3) pass: a hospital
 # has bad rows and broken films, and this one has them on purpose.
@@ -32,7 +34,7 @@ run ingest "$S" "$H/films" --workers "$WORKERS"
 run ingest "$S" "$H/films" --workers "$WORKERS" --review accept
 run records "$S" --admissions "$H/admissions.csv" --vitals "$H/vitals.csv" --reads "$H/reads.csv" \
     --microbiology "$H/microbiology.csv" --mapping "$H/mapping.toml"
-run cohort "$S"
+if [ -n "$RULES" ]; then run cohort "$S" --rules "$RULES"; else run cohort "$S"; fi
 run deid verify "$S"
 
 printf '\n$ python scripts/check_hospital.py %q %q\n' "$H" "$S"
