@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from carina.errors import TableError
+from carina.errors import BundleError, TableError
 from carina.evidence.judged_films import JudgedFilms
 from carina.evidence.sample import untrained
 from carina.inference import Bundle
@@ -128,11 +128,18 @@ def without_near_trained(judged: JudgedFilms, bundle: Bundle) -> tuple[JudgedFil
     ------
     TableError
         If none is left.
+    BundleError
+        If the hashes of the bundle's training films cannot be compared.
     """
     known = sorted(bundle.training_films.perceptual_hashes)
     if judged.hashes is None or not known:
         return judged, 0
-    near = within_reach(judged.hashes, known)
+    try:
+        near = within_reach(judged.hashes, known)
+    except TableError as error:
+        raise BundleError(
+            f"bundle {bundle.name!r} {bundle.version} does not say usably which films it was trained on: {error}"
+        ) from error
     if near.all():
         raise TableError(
             f"films that the model was not trained on are needed; all {len(judged)} are near-duplicates of its "
