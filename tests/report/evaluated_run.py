@@ -119,7 +119,7 @@ def _parts(contrast: str) -> list[dict[str, Any]]:
             number(
                 f"{contrast}.p.{covariate}",
                 "association",
-                "p_holm",
+                "interaction_p_holm",
                 p,
                 low=None,
                 high=None,
@@ -140,13 +140,13 @@ def _classes() -> list[dict[str, Any]]:
         ("covid19", 0.11, 0.12),
     ):
         found.append(
-            number(f"proportion.gold.{name}", "proportion", "gold_proportion", gold, cell=f"class={name}", rule="M28")
+            number(f"proportion.gold.{name}", "proportion", "gold_share", gold, cell=f"class={name}", rule="M28")
         )
         found.append(
             number(
                 f"proportion.predicted.{name}",
                 "proportion",
-                "predicted_proportion",
+                "predicted_share",
                 said,
                 cell=f"class={name}",
                 rule="M28",

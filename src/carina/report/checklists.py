@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from importlib.resources import files
 from typing import Any, Literal, TypeAlias
 
-from carina.report.checklist_proofs import PROOFS, Evidence, Link
+from carina.report.checklist_evidence import Evidence, Link
+from carina.report.checklist_proofs import PROOFS
 
 __all__ = ["Checklist", "Item", "fill_checklists", "load_checklists"]
 

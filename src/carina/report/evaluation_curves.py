@@ -193,7 +193,9 @@ def _calibration(run: EvaluationRun, contrast: str, curve: Any) -> str | None:
             for name, one in (("slope", slope), ("ECE", ece))
             if one is not None and one.value is not None
         ]
-        axis.text(0.03, 0.97, "\n".join(lines), transform=axis.transAxes, va="top", fontsize=8.5, color=INK)
+        above = sum((one[1] - one[0]) * one[4] for one in bins) > 0  # the text stands where the curve is not
+        place = {"x": 0.98, "y": 0.03, "va": "bottom", "ha": "right"} if above else {"x": 0.03, "y": 0.97, "va": "top"}
+        axis.text(s="\n".join(lines), transform=axis.transAxes, fontsize=8.5, color=INK, **place)
         axis.set(title="Calibration", ylabel="share found", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), yticks=_TICKS)
         counts.bar([one[0] for one in bins], [one[4] for one in bins], width=0.035, color=OWN, alpha=0.55, linewidth=0)
         counts.set(xlabel=f"predicted probability (n = {total:,})", ylabel="films", xticks=_TICKS)
@@ -236,9 +238,7 @@ def _decision(run: EvaluationRun, contrast: str, curve: Any) -> str | None:
             xlim=(0, 1),
             ylim=(-0.22 * top, 1.12 * top),
         )
-        axis.annotate(
-            "call none", (0.985, 0), xytext=(0, 3), textcoords="offset points", ha="right", fontsize=8.5, color=SOFT
-        )
+        axis.annotate("call none", (0.015, 0), xytext=(0, 3), textcoords="offset points", fontsize=8.5, color=SOFT)
         _end_label(axis, at, [row[2] for row in rows], top)
         middle = len(at) // 3
         axis.annotate(
@@ -252,14 +252,15 @@ def _decision(run: EvaluationRun, contrast: str, curve: Any) -> str | None:
 def _end_label(axis: Any, at: Sequence[float], values: Sequence[float], top: float) -> None:
     """Write the name of calling all beside the place where its line leaves the picture."""
     place = next((number for number, value in enumerate(values) if value < -0.12 * top), len(values) - 1)
+    left = at[place] < 0.75  # noqa: PLR2004 - keeps it inside
     axis.annotate(
         "call all",
         (at[place], max(values[place], -0.2 * top)),
-        xytext=(6, 2),
+        xytext=(6 if left else -6, 2),
         textcoords="offset points",
         fontsize=8.5,
         color=SECOND,
-        ha="left" if at[place] < 0.75 else "right",  # noqa: PLR2004 - keeps it inside
+        ha="left" if left else "right",
     )
 
 

@@ -6,7 +6,6 @@ import json
 import logging
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from carina.errors import MissingExtraError, OutputError
 from carina.report.evaluation_card import run_card
@@ -79,18 +78,10 @@ def write_pdf(report: Report, out: Path) -> Path:
             "libpangoft2-1.0-0, or print report.html from a browser"
         ) from error
     logging.getLogger("weasyprint").setLevel(logging.ERROR)  # it warns of every CSS property meant for screens
-    document = weasyprint.HTML(string=render_report(report, paper=True), url_fetcher=_fetch)
+    fetcher = weasyprint.urls.URLFetcher(allowed_protocols={"data"})  # a report asks no host and no file
+    document = weasyprint.HTML(string=render_report(report, paper=True), url_fetcher=fetcher)
     _write(out, document.write_pdf())
     return out
-
-
-def _fetch(url: str, *arguments: Any, **options: Any) -> Any:
-    """Give what a data URI holds; a report asks no host and no file."""
-    if not url.startswith("data:"):
-        raise ValueError("a report holds everything it shows")
-    import weasyprint  # noqa: PLC0415 - of the extra 'report'
-
-    return weasyprint.default_url_fetcher(url, *arguments, **options)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from carina.report.flow import flow_svg
 __all__ = ["read_cohort", "run_flow"]
 
 _COUNTS = ("films", "patients", "episodes")
+_SHARE = re.compile(r" \(probability [\d.]+\)")  # of one film; films refused for one reason are counted together
 
 
 def read_cohort(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -75,16 +77,18 @@ def run_flow(run: EvaluationRun, cohort: list[dict[str, Any]] | None = None, *, 
     table: Mapping[str, Any] = run.metrics.get("table") or {}
     rows = [row for row in cohort or [] if row["kind"] in {"stage", "exclusion"}]
     given = _whole(films.get("given"), table.get("films"))
-    rows.append(_row("stage", "given", given, "Films of the table", table.get("patients")))
+    rows.append(_row("stage", "given", given, "Films of the table"))
     for name, told in (("left_out", "left out"), ("refused", "refused by the quality gate")):
         counts = films.get(name) or {}
         counts = counts if isinstance(counts, Mapping) else {told: counts}
-        rows += [_row("exclusion", name, _whole(count), _sentence(str(reason))) for reason, count in counts.items()]
-    patients = films.get("judged_patients", films.get("patients"))
-    rows.append(_row("stage", "judged", _whole(films.get("judged")), "Films judged", patients))
-    labels = films.get("labels", films.get("classes"))
-    if isinstance(labels, Mapping):
-        rows += [_row("class", str(name), _whole(count), str(name)) for name, count in labels.items()]
+        merged: dict[str, int] = {}
+        for reason, count in counts.items():
+            plain = _sentence(str(reason))
+            merged[plain] = merged.get(plain, 0) + _whole(count)
+        rows += [_row("exclusion", name, count, sentence) for sentence, count in merged.items()]
+    judged = _whole(films.get("judged"))
+    patients = table.get("patients") if table.get("films") == judged else None
+    rows.append(_row("stage", "judged", judged, "Films judged", patients))
     return flow_svg(rows, title="", styled=styled)
 
 
@@ -104,5 +108,5 @@ def _whole(*values: Any) -> int:
 
 
 def _sentence(reason: str) -> str:
-    reason = reason.replace("_", " ")
+    reason = _SHARE.sub("", reason.replace("_", " "))
     return reason[:1].upper() + reason[1:]

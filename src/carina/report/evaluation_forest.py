@@ -10,7 +10,7 @@ from carina.report.evaluation_words import cell_words, factor_words, number_text
 from carina.report.page import words
 from carina.report.svg_figures import CHANCE, INK, OWN, SOFT, draw_svg, grid
 
-__all__ = ["forest_figure", "forest_rows"]
+__all__ = ["forest_figure", "forest_rows", "not_estimable"]
 
 _MEASURES = {"auc": "AUC", "sensitivity": "Sensitivity", "specificity": "Specificity"}
 _ROW_INCHES = 0.245
@@ -35,9 +35,7 @@ def forest_rows(run: EvaluationRun, contrast: str) -> list[tuple[str, str, dict[
     for number in run.numbers:
         if number.contrast != contrast or number.measure not in _MEASURES:
             continue
-        if number.cell != "all" and number.group != "subgroup":
-            continue
-        if number.cell == "all" and number.group != "contrast":
+        if number.group != ("contrast" if number.cell == "all" else "subgroup"):
             continue
         held = rows.setdefault(number.cell, {})
         if number.measure not in held or (
@@ -61,10 +59,12 @@ def forest_figure(run: EvaluationRun, contrast: str) -> str | None:
     str or None
         SVG.
     """
-    rows = forest_rows(run, contrast)
-    if len(rows) < 2:  # noqa: PLR2004 - all films and at least one group
+    rows = [row for row in forest_rows(run, contrast) if _valued(row)]
+    if not any(cell != "all" for _, cell, _ in rows):
         return None
-    shown = [name for name in _MEASURES if any(name in numbers for _, _, numbers in rows)]
+    shown = [
+        name for name in _MEASURES if any(name in numbers and numbers[name].value is not None for _, _, numbers in rows)
+    ]
     places, height = _places([factor for factor, _, _ in rows])
 
     def paint(figure: Any) -> None:
@@ -79,6 +79,30 @@ def forest_figure(run: EvaluationRun, contrast: str) -> str | None:
     )
     size = (2.9 + 2.35 * len(shown), 0.95 + _ROW_INCHES * height)
     return draw_svg(f"forest-{contrast}", size, paint, label=label, titles=titles)
+
+
+def not_estimable(run: EvaluationRun, contrast: str) -> list[str]:
+    """Name the groups of a contrast that have no number, with the reason of the first.
+
+    Parameters
+    ----------
+    run : EvaluationRun
+    contrast : str
+
+    Returns
+    -------
+    list of str
+    """
+    reasons: dict[str, list[str]] = {}
+    for row in forest_rows(run, contrast):
+        if row[1] != "all" and not _valued(row):
+            number = next(iter(row[2].values()))
+            reasons.setdefault(number_text(number), []).append(cell_words(number))
+    return [f"{', '.join(cells)} ({reason})" for reason, cells in reasons.items()]
+
+
+def _valued(row: tuple[str, str, dict[str, Number]]) -> bool:
+    return any(number.value is not None for number in row[2].values())
 
 
 def _places(factors: list[str]) -> tuple[list[float], float]:
@@ -102,12 +126,8 @@ def _column(
     low = 1.0
     for (_, cell, numbers), place in zip(rows, places, strict=True):
         number = numbers.get(measure)
-        if number is None:
-            continue
-        if number.value is None:
-            axis.text(
-                1.04, place, "not estimable", fontsize=8, color=SOFT, va="center", transform=axis.get_yaxis_transform()
-            )
+        if number is None or number.value is None:
+            axis.text(1.04, place, "\u2013", fontsize=8, color=SOFT, va="center", transform=axis.get_yaxis_transform())
             continue
         if number.low is not None and number.high is not None:
             axis.plot((number.low, number.high), (place, place), color=OWN, linewidth=1.8, solid_capstyle="butt")
@@ -124,7 +144,7 @@ def _column(
             fontweight="bold" if cell == "all" else "normal",
             transform=axis.get_yaxis_transform(),
         )
-    axis.set_xlim(min(0.5, max(0.0, low - 0.03)), 1.005)
+    axis.set_xlim(min(0.5, max(0.0, low - 0.03)), 1.02)
     axis.set_ylim(height - 0.4, -0.7)
     axis.set_title(_MEASURES[measure])
     axis.set_xlabel(_total(overall, measure))

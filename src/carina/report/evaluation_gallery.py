@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from carina.inference import Bundle, PredictOptions, Reader, load_bundle, make_r
 from carina.report.evaluation_run import EvaluationRun
 from carina.report.pictures import paired_picture
 
-__all__ = ["GalleryFilm", "gallery_films", "run_bundle"]
+__all__ = ["GalleryFilm", "gallery_entries", "gallery_films", "run_bundle"]
 
 _SIDE = 300
 
@@ -109,12 +110,16 @@ def gallery_films(
 
 
 def gallery_entries(run: EvaluationRun) -> list[Mapping[str, Any]]:
-    """Films of the gallery as the run lists them, each once."""
-    listed = run.metrics.get("gallery") or []
-    unique: dict[str, Mapping[str, Any]] = {}
-    for entry in listed:
+    """Films of the gallery, each once: the worst of each contrast and kind of error, then the second worst ..."""
+    kinds: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for entry in run.metrics.get("gallery") or []:
         if isinstance(entry, Mapping):
-            unique.setdefault(str(entry.get("image_id") or entry.get("path")), entry)
+            kinds.setdefault((str(entry.get("contrast")), str(entry.get("kind"))), []).append(entry)
+    unique: dict[str, Mapping[str, Any]] = {}
+    for rank in zip_longest(*kinds.values()):
+        for entry in rank:
+            if entry is not None:
+                unique.setdefault(str(entry.get("image_id") or entry.get("path")), entry)
     return list(unique.values())
 
 

@@ -43,7 +43,7 @@ def made_by(run: EvaluationRun) -> list[tuple[str, str]]:
     """Tell where a run comes from: hashes, seed, versions, options."""
     model, table, metrics = run.model or {}, run.metrics.get("table") or {}, run.metrics
     options = ", ".join(
-        f"{name} {value}" for name, value in (metrics.get("options") or {}).items() if value is not None
+        f"{name} {value}" for name, value in (metrics.get("options") or {}).items() if value not in (None, False)
     )
     pairs = [
         ("Model sha-256", model.get("model_sha256")),

@@ -15,16 +15,22 @@ import jinja2
 from markupsafe import Markup
 
 from carina.inference import Bundle
-from carina.report.checklist_proofs import Evidence
+from carina.report.checklist_evidence import Evidence
 from carina.report.checklists import Checklist, fill_checklists
 from carina.report.evaluation_curves import curve_figures
 from carina.report.evaluation_flow import read_cohort, run_flow
-from carina.report.evaluation_forest import forest_figure
+from carina.report.evaluation_forest import forest_figure, not_estimable
 from carina.report.evaluation_gallery import GalleryFilm, gallery_films, run_bundle
 from carina.report.evaluation_model import made_by, model_facts
 from carina.report.evaluation_run import EvaluationRun, read_run
 from carina.report.evaluation_summary import Summary, summarise
-from carina.report.evaluation_tables import confusions, group_tables, headline_table, probe_rows
+from carina.report.evaluation_tables import (
+    association_tables,
+    confusions,
+    group_tables,
+    headline_table,
+    probe_rows,
+)
 from carina.report.evaluation_words import anchor, cell_words, measure_words, number_markup
 from carina.report.flow import light_colours
 from carina.report.page import words
@@ -38,7 +44,6 @@ _GROUPS = {
     "classes": ("class",),
     "calibrated": ("calibration",),
     "conformal": ("conformal",),
-    "association": ("association",),
     "pairs": ("pairs",),
     "robustness": ("robustness",),
     "repeated": ("cross_validation", "leave_one_source_out"),
@@ -203,7 +208,11 @@ def render_report(report: Report, *, paper: bool = False) -> str:
             )
             for name in run.contrasts
         ],
-        forests=[(words(name), run.verdicts[name], drawing(forest_figure(run, name))) for name in run.contrasts],
+        forests=[
+            (words(name), run.verdicts[name], drawing(forest_figure(run, name)), not_estimable(run, name))
+            for name in run.contrasts
+        ],
+        associations=association_tables(run),
         confusions=confusions(run),
         tables={name: group_tables(run, *groups) for name, groups in _GROUPS.items()},
         gallery=[_card(film) for film in report.gallery],
@@ -221,6 +230,14 @@ def _hash(content: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
 
 
+def _wrong(entry: Mapping[str, Any]) -> str:
+    """In which contrast a film went wrong, and how far."""
+    contrast, score = entry.get("contrast"), entry.get("score")
+    if not contrast or not isinstance(score, int | float):
+        return str(entry.get("reason") or "")
+    return f"{words(str(contrast))}: {100 * score:.0f} %"
+
+
 def _card(film: GalleryFilm) -> dict[str, Any]:
     entry = film.entry
     probabilities = entry.get("probabilities")
@@ -232,7 +249,7 @@ def _card(film: GalleryFilm) -> dict[str, Any]:
         "called": words(str(decided)) if decided else "",
         "source": str(entry.get("source") or ""),
         "ranked": [(words(str(name)), f"{100 * value:.0f} %") for name, value in ranked[:4]],
-        "reason": str(entry.get("reason") or entry.get("why") or ""),
+        "reason": _wrong(entry),
         "picture": film.picture,
         "shows": None if film.shows is None else words(film.shows),
         "why": film.why,

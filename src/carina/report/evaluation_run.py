@@ -67,16 +67,16 @@ class EvaluationRun:
 
     @cached_property
     def verdicts(self) -> dict[str, str]:
-        """Verdict of the audit by contrast, ``"not shown"`` where it says nothing."""
-        said: Mapping[str, Any] = self.metrics.get("audit") or {}
-        said = said.get("verdicts", said)
+        """Verdict of the audit by contrast, ``"not audited"`` where there was no audit."""
+        said: Mapping[str, Any] | None = self.metrics.get("audit")
+        if said is None:
+            return dict.fromkeys(self.contrasts, "not audited")
         return {name: _verdict(said.get(name)) for name in self.contrasts}
 
     @cached_property
     def because(self) -> dict[str, list[str]]:
         """Sentences behind each verdict."""
         said: Mapping[str, Any] = self.metrics.get("audit") or {}
-        said = said.get("verdicts", said)
         return {
             name: [str(one) for one in _listed(entry.get("because"))]
             for name in self.contrasts

@@ -33,6 +33,8 @@ class Headline:
         Those meant to be read first: PPV and NPV, else sensitivity and specificity.
     area : Number or None
         AUC.
+    within : tuple of Number
+        AUC within each source that has films on both sides.
     """
 
     contrast: str
@@ -40,6 +42,7 @@ class Headline:
     because: tuple[str, ...]
     numbers: tuple[Number, ...]
     area: Number | None
+    within: tuple[Number, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,25 +91,32 @@ def summarise(run: EvaluationRun) -> Summary:
         headlines=tuple(sorted(headlines, key=lambda one: not any(number.headline for number in one.numbers))),
         supported=tuple(_told(one) for one in by_verdict.get("supported", [])),
         unsupported=(*(_told(one) for one in by_verdict.get("not supported", [])), *_worse(run)),
-        unknown=(*(_told(one) for one in by_verdict.get("not shown", [])), *_unknown(run)),
+        unknown=(
+            *(_told(one) for one in by_verdict.get("not shown", [])),
+            *_not_audited(by_verdict),
+            *_unknown(run),
+        ),
         verdict=_verdict(run, by_verdict),
     )
 
 
 def _headline(run: EvaluationRun, contrast: str) -> Headline:
-    chosen = [number for number in run.headlines if number.contrast == contrast]
+    own = [number for number in run.headlines if number.contrast == contrast]
+    chosen = [number for number in own if number.cell == "all" and number.measure in {"ppv", "npv"}]
     if not chosen:
         chosen = [
             number
             for name in ("sensitivity", "specificity")
             if (number := run.first(contrast=contrast, measure=name, cell="all", group="contrast")) is not None
         ]
+    within = [n for n in own if n.measure == "auc" and factor_of(n) == "source" and n.value is not None]
     return Headline(
         contrast,
         run.verdicts[contrast],
         tuple(run.because.get(contrast, ())),
         tuple(chosen),
         run.first(contrast=contrast, measure="auc", cell="all", group="contrast"),
+        tuple(within),
     )
 
 
@@ -124,12 +134,10 @@ def _whom(run: EvaluationRun) -> str:
     films: Mapping[str, Any] = run.metrics.get("films") or {}
     table: Mapping[str, Any] = run.metrics.get("table") or {}
     judged = int(films.get("judged") or 0)
-    patients = films.get("judged_patients") or films.get("patients")
     text = f"{judged:,} films"
-    if isinstance(patients, int):
-        text += f" of {patients:,} patients"
-    elif isinstance(table.get("patients"), int):
-        text += f", from a table of {table['patients']:,} patients"
+    if isinstance(table.get("patients"), int):
+        # the table of a run holds the films judged
+        text += f" of {'at most ' if table.get('films') != judged else ''}{table['patients']:,} patients"
     sources = _levels(run, "source")
     if sources:
         text += f", from {len(sources)} source{'s' if len(sources) > 1 else ''} ({', '.join(sources)})"
@@ -157,7 +165,13 @@ def _told(one: Headline) -> str:
     because = " ".join(one.because)
     if one.verdict == "not supported":
         return f"{name}: {because or 'the shortcut audit does not support it.'}"
-    return f"{name}: {because or 'no shortcut audit was made, or these films do not allow one.'}"
+    return f"{name}: {because or 'these films do not show whether it is the disease or the hospital.'}"
+
+
+def _not_audited(by_verdict: Mapping[str, list[Headline]]) -> list[str]:
+    if "not audited" not in by_verdict:
+        return []
+    return ["Whether any of these results comes from the disease or from the hospital: no shortcut audit was made."]
 
 
 def _worse(run: EvaluationRun) -> list[str]:
@@ -181,10 +195,17 @@ def _worse(run: EvaluationRun) -> list[str]:
 
 
 def _unknown(run: EvaluationRun) -> list[str]:
-    cells = {n.cell for n in run.numbers if n.group == "subgroup" and n.value is None}
+    cells = {
+        n.cell
+        for n in run.numbers
+        if n.group == "subgroup" and "=" in n.cell and n.value is None and not (n.note or "").startswith("withheld")
+    }
     found = []
     if cells:
-        found.append(f"{len(cells)} subgroups have a number that is not estimable: too few films, or one side alone.")
+        found.append(
+            f"{len(cells)} subgroup{'s have' if len(cells) > 1 else ' has'} a number that is not estimable: too few "
+            "films, or one side alone."
+        )
     found.append("Other hospitals, devices and times than those of these films. Validate it where you work.")
     return found
 

@@ -9,11 +9,20 @@ from typing import Any
 from markupsafe import Markup
 
 from carina.evidence.numbers import Number
-from carina.report.evaluation_run import EvaluationRun
-from carina.report.evaluation_words import cell_words, measure_words, number_markup, value_text
+from carina.report.evaluation_run import EvaluationRun, level_of
+from carina.report.evaluation_words import cell_words, factor_words, measure_words, number_markup, value_text
 from carina.report.page import words
 
-__all__ = ["Confusion", "NumberTable", "confusions", "group_tables", "headline_table", "probe_rows"]
+__all__ = [
+    "Association",
+    "Confusion",
+    "NumberTable",
+    "association_tables",
+    "confusions",
+    "group_tables",
+    "headline_table",
+    "probe_rows",
+]
 
 _FILMS = {"first_films": "first film of each patient", "all_films": "all films"}
 _DENOMINATORS = {"among_pneumonia": "among pneumonia", "all_films": "among all films"}
@@ -31,11 +40,14 @@ class NumberTable:
     columns : tuple of str
     rows : tuple of tuple
         Name of the row and its numbers, as markup, one a column.
+    note : str or None
+        Why no number of it has a value, in place of its rows.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Markup, ...]], ...]
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +131,9 @@ def _title(contrast: str, denominator: str, films_used: str) -> str:
 
 
 def _pivot(title: str, numbers: Sequence[Number]) -> list[NumberTable]:
+    reasons = {number.note for number in numbers}
+    if len(reasons) == 1 and all(number.value is None for number in numbers):
+        return [NumberTable(title, (), (), reasons.pop() or "not estimable")]
     measures = list(dict.fromkeys(number.measure for number in numbers))
     tables = []
     for start in range(0, len(measures), _MOST_COLUMNS):
@@ -136,6 +151,76 @@ def _cell(numbers: Iterable[Number]) -> Markup:
     return Markup("<br>").join(number_markup(number) for number in numbers)
 
 
+@dataclass(frozen=True, slots=True)
+class Association:
+    """Whether performance goes with a covariate, in one form of the question (M32).
+
+    Attributes
+    ----------
+    covariate, question, films : str
+    effects : tuple of tuple
+        What is compared, and the effect as markup.
+    p, p_holm : Markup
+        Empty where the films could not tell; `note` says why.
+    note : str
+    """
+
+    covariate: str
+    question: str
+    films: str
+    effects: tuple[tuple[str, Markup], ...]
+    p: Markup
+    p_holm: Markup
+    note: str
+
+
+def association_tables(run: EvaluationRun) -> list[tuple[str, list[Association], str]]:
+    """List the tests of M32 by contrast.
+
+    Returns
+    -------
+    list of tuple
+        Contrast in words, its rows, and the reason where none of its numbers has a value.
+    """
+    found = []
+    for contrast in run.contrasts:
+        numbers = list(run.find(group="association", contrast=contrast))
+        if not numbers:
+            continue
+        if all(number.value is None for number in numbers):
+            reasons = dict.fromkeys(number.note or "not estimable" for number in numbers)
+            found.append((words(contrast), [], next(iter(reasons)) if len(reasons) == 1 else "not estimable"))
+            continue
+        rows: dict[tuple[str, str, str], dict[str, list[Number]]] = {}
+        for number in numbers:
+            form = number.measure.removesuffix("_holm").removesuffix("_p")
+            part = number.measure.removeprefix(form).lstrip("_") or "effect"
+            covariate = level_of(number).partition(",")[0]
+            rows.setdefault((covariate, form, number.films_used), {}).setdefault(part, []).append(number)
+        found.append((words(contrast), [_association(*key, parts) for key, parts in rows.items()], ""))
+    return found
+
+
+def _association(covariate: str, form: str, films: str, parts: Mapping[str, Sequence[Number]]) -> Association:
+    effects = [
+        (level_of(number).partition(",")[2].strip(), number_markup(number))
+        for number in parts.get("effect", ())
+        if number.value is not None
+    ]
+    tests = {name: next((n for n in parts.get(name, ()) if n.value is not None), None) for name in ("p", "p_holm")}
+    valued = bool(effects) or any(tests.values())
+    notes = [number.note for held in parts.values() for number in held if number.note]
+    return Association(
+        factor_words(covariate),
+        measure_words(form).partition(" (")[0],
+        _FILMS.get(films, films),
+        tuple(effects),
+        number_markup(tests["p"]) if tests["p"] else Markup(),
+        number_markup(tests["p_holm"]) if tests["p_holm"] else Markup(),
+        "" if valued or not notes else notes[0],
+    )
+
+
 def confusions(run: EvaluationRun) -> list[Confusion]:
     """Confusion matrices of a run, gold in rows, calls in columns.
 
@@ -147,27 +232,33 @@ def confusions(run: EvaluationRun) -> list[Confusion]:
     stored = run.metrics.get("confusion")
     if not isinstance(stored, Mapping):
         return []
+    order = [str(name) for name in stored.get("classes") or []]
     entries = {name: entry for name, entry in stored.items() if isinstance(entry, Mapping)}
     if "matrix" in stored:
         entries = {"most_probable_class": stored, **entries}
     films = {"films_used": stored.get("films_used")}
-    found = (_confusion(str(name), {**films, **entry}) for name, entry in entries.items())
+    found = (_confusion(str(name), {**films, **entry}, order) for name, entry in entries.items())
     return [one for one in found if one is not None]
 
 
-def _confusion(name: str, entry: Mapping[str, Any]) -> Confusion | None:
+def _confusion(name: str, entry: Mapping[str, Any], order: Sequence[str]) -> Confusion | None:
     matrix, rows, columns = entry.get("matrix"), entry.get("labels"), entry.get("classes")
     if not (isinstance(matrix, list) and isinstance(rows, list) and isinstance(columns, list)):
         return None
     if len(matrix) != len(rows) or any(len(line) != len(columns) for line in matrix):
         return None
+    places = sorted(
+        range(len(columns)), key=lambda at: order.index(columns[at]) if columns[at] in order else len(order)
+    )
+    columns = [columns[at] for at in places]
     body = []
-    for row, line in zip(rows, matrix, strict=True):
+    for row, counts in zip(rows, matrix, strict=True):
+        line = [counts[at] for at in places]
         total = sum(line)
         cells = tuple(
             (
                 int(count),
-                value_text(count / total, "share_of_row") if total else "",
+                value_text(count / total, "row_share") if total else "",
                 round(_SHADES * count / total) if total else 0,
                 str(row) == str(column),
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup, escape
 
 from carina.evidence.numbers import Number
-from carina.report.evaluation_run import factor_of, level_of
+from carina.report.evaluation_run import factor_of
 from carina.report.page import words
 
 __all__ = [
@@ -36,17 +36,38 @@ _MEASURES = {
     "ece": "Calibration error (ECE)",
     "slope": "Calibration slope",
     "intercept": "Calibration intercept",
-    "calibration_slope": "Calibration slope",
-    "calibration_intercept": "Calibration intercept",
-    "calibration_in_the_large": "Calibration in the large",
+    "in_the_large": "Calibration in the large",
+    "observed_to_expected": "Observed to expected",
     "tp": "True positives",
     "fp": "False positives",
     "tn": "True negatives",
     "fn": "False negatives",
+    "gold_share": "Gold standard",
+    "predicted_share": "Mean probability",
+    "called_share": "Most probable class",
+    "decided_share": "Decision",
+    "coverage": "Truth in the set",
+    "empty": "Empty sets",
+    "set_size": "Mean size of a set",
+    "ordered": "Pairs ordered rightly",
+    "change": "Change within patients",
+    "gap_auc": "AUC, largest less smallest",
+    "gap_sensitivity": "Sensitivity, largest less smallest",
+    "gap_specificity": "Specificity, largest less smallest",
+    "interaction": "Interaction (log odds)",
+    "interaction_p": "Interaction, p",
+    "interaction_p_holm": "Interaction, p by Holm",
+    "right_among_positives": "Right among positives (log odds)",
+    "right_among_positives_p": "Right among positives, p",
+    "right_among_positives_p_holm": "Right among positives, p by Holm",
+    "right_among_negatives": "Right among negatives (log odds)",
+    "right_among_negatives_p": "Right among negatives, p",
+    "right_among_negatives_p_holm": "Right among negatives, p by Holm",
 }
 _PERCENT = {
     *("sensitivity", "specificity", "ppv", "npv", "accuracy", "balanced_accuracy", "macro_accuracy"),
-    *("proportion", "predicted_proportion", "gold_proportion", "coverage", "ordered_rightly", "share", "agreement"),
+    *("coverage", "empty", "indeterminate", "ordered", "agreement", "gap_sensitivity", "gap_specificity"),
+    *("macro_sensitivity", "macro_specificity", "macro_ppv", "macro_npv"),
 }
 _COUNTS = {"tp", "fp", "tn", "fn", "films", "patients", "pairs", "n"}
 _FACTORS = {
@@ -100,8 +121,14 @@ def cell_words(number: Number) -> str:
     """
     if not factor_of(number):
         return factor_words(number.cell)
-    level = _LEVELS.get((factor_of(number), level_of(number)), level_of(number))
-    return f"{factor_words(factor_of(number))}: {level}"
+    parts = number.cell.split(",") if all("=" in part for part in number.cell.split(",")) else [number.cell]
+    return ", ".join(_level_words(*part.split("=", 1)) for part in parts)
+
+
+def _level_words(factor: str, level: str) -> str:
+    if factor in {"class", "group"}:
+        return words(level)
+    return f"{factor_words(factor)}: {_LEVELS.get((factor, level), level)}"
 
 
 def value_text(value: float | None, measure: str) -> str:
@@ -111,14 +138,14 @@ def value_text(value: float | None, measure: str) -> str:
     --------
     >>> value_text(0.8341, "ppv"), value_text(0.99962, "ppv"), value_text(1.0, "ppv"), value_text(0.93126, "auc")
     ('83.4 %', '> 99.9 %', '100 %', '0.931')
-    >>> value_text(0.00001, "p_value"), value_text(None, "auc")
+    >>> value_text(0.00001, "interaction_p"), value_text(None, "auc")
     ('< 0.001', 'not estimable')
     """
     if value is None:
         return "not estimable"
     if measure in _COUNTS:
         return f"{value:,.0f}"
-    if measure in _PERCENT or measure.startswith("share_"):
+    if measure in _PERCENT or measure.endswith("_share"):
         return _percent(value)
     if measure == "auc" and _NEARLY_ALL <= value < 1:
         return "> 0.999"
@@ -160,7 +187,7 @@ def anchor(identity: str) -> str:
 def number_markup(number: Number | None, *, interval: bool = True, link: bool = True) -> Markup:
     """Build a number for the page: printed value and interval, exact value, id, and its origin when pointed at."""
     if number is None:
-        return Markup('<span class="none">not estimable</span>')
+        return Markup('<span class="none">\u2013</span>')
     if number.value is None:
         body = Markup('<span class="none">{}</span>').format(number.note or "not estimable")
     else:
@@ -185,7 +212,7 @@ def origin(number: Number) -> str:
         parts.append(f"{number.patients} patients")
     if number.level is not None:
         parts.append(f"{100 * number.level:g} % interval")
-    parts += [part for part in (number.method, number.rule, number.sources) if part]
+    parts += [part for part in (number.method, number.rule, number.sources, number.note) if part]
     return " \u00b7 ".join(parts)
 
 

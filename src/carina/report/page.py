@@ -31,6 +31,7 @@ _WORDS = {
     "viral": "Viral pneumonia",
     "covid19": "COVID-19 pneumonia",
     "pneumonia": "Pneumonia",
+    "pneumonia_non_covid19": "Pneumonia, not COVID-19",
     "pneumonia_indeterminate": "Pneumonia, kind undetermined",
     "refused": "Not judged",
     "uncalibrated": "No decision: model not calibrated",
