@@ -399,6 +399,18 @@ def test_predictions_cannot_be_spoiled(tmp_path: Path) -> None:
         evaluate_predictions(tmp_path / "p.csv", _chosen(["test"]), _TASK, EvaluationOrder(robustness=True))
 
 
+def test_audit_of_another_table_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text(
+        "image_id," + ",".join(f"probabilities.{name}" for name in _TASK.classes) + "\nf0,1,0,0,0\n", "utf-8"
+    )
+    other = Audit(None, "1" * 64, 1, 1, (), {})
+    with pytest.raises(SettingsError, match="of the table that is evaluated"):
+        evaluate_predictions(path, _chosen(["test"]), _TASK, EvaluationOrder(audit=other))
+    with pytest.raises(SettingsError, match="of the model that is evaluated"):
+        evaluate_predictions(path, _chosen(["test"]), _TASK, EvaluationOrder(audit=passed()))
+
+
 def test_training_again_needs_a_recipe(tmp_path: Path) -> None:
     path = tmp_path / "p.csv"
     path.write_text(

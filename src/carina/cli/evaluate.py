@@ -56,6 +56,9 @@ def evaluate(
     no_audit: Annotated[
         bool, typer.Option("--no-audit", help="Without the shortcut audit; what needs it is withheld.")
     ] = False,
+    audit: Annotated[
+        Path | None, typer.Option("--audit", help="audit.json of the same model and table, made before.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse labels outside the task.")] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of every draw.")] = 1,
     repeats: Annotated[int, typer.Option("--repeats", min=100, help="Bootstrap draws, by patient.")] = 2000,
@@ -68,6 +71,7 @@ def evaluate(
     """
     from carina.cli.extras import require_extra  # noqa: PLC0415 - verbs import inside their function
     from carina.cli.progress import counting  # noqa: PLC0415 - as above
+    from carina.evidence.audit import Audit  # noqa: PLC0415 - as above
     from carina.evidence.contrast_numbers import IntervalOptions  # noqa: PLC0415 - as above
     from carina.evidence.evaluation import EvaluationOptions  # noqa: PLC0415 - as above
     from carina.evidence.evaluation_files import write_evaluation  # noqa: PLC0415 - as above
@@ -94,7 +98,7 @@ def evaluate(
         ),
         split=split,
         workers=workers,
-        audit=not no_audit,
+        audit=not no_audit if audit is None else Audit.from_json(audit),
         robustness=robustness,
         readers=readers,
         prevalence=None if prevalence is None else parse_prevalence(prevalence),
@@ -120,7 +124,7 @@ def evaluate(
 
 _RECORDED = (
     *("split", "threshold", "prevalence", "interval", "minimum_cell", "gallery", "robustness", "readers"),
-    *("cross_validate", "leave_source_out", "recipe", "no_audit", "strict", "seed", "repeats"),
+    *("cross_validate", "leave_source_out", "recipe", "no_audit", "audit", "strict", "seed", "repeats"),
 )
 
 

@@ -13,7 +13,7 @@ from carina.evidence.audit import Audit, audit_model
 from carina.evidence.cross_validation import TrainingPlan, cross_validation_numbers, source_numbers
 from carina.evidence.evaluation import Evaluation, EvaluationOptions, evaluate_judged
 from carina.evidence.evaluation_films import ChosenFilms, choose_evaluation_films, without_near_trained
-from carina.evidence.judged import judge_films, read_predictions
+from carina.evidence.judged import JudgedFilms, judge_films, read_predictions
 from carina.evidence.numbers import Number
 from carina.evidence.readers import read_readers, reader_numbers
 from carina.evidence.robustness import STRENGTHS, robustness_numbers
@@ -40,8 +40,9 @@ class EvaluationOrder:
         See `choose_evaluation_films`.
     workers : int
         Processes that judge films.
-    audit : bool
-        Whether the shortcut audit runs; without it what it alone could support is withheld.
+    audit : bool or Audit
+        Whether the shortcut audit runs, or one made before of the same model and table; without it what it alone could
+        support is withheld.
     robustness : bool
     readers : Path or None
         Reader study, see `read_readers`.
@@ -60,7 +61,7 @@ class EvaluationOrder:
     options: EvaluationOptions = field(default_factory=EvaluationOptions)
     split: str | None = None
     workers: int = 1
-    audit: bool = True
+    audit: bool | Audit = True
     robustness: bool = False
     readers: Path | None = None
     prevalence: Mapping[str, float] | None = None
@@ -145,8 +146,8 @@ def evaluate_model(
         if near:
             left = {**chosen.left_out, "near-duplicates of films that the model learned from": near}
             chosen = replace(chosen, left_out=left)
-    audit: Audit | None = None
-    if order.audit:
+    audit = _given_audit(order, judged)
+    if order.audit is True:
         with watched(len(judged), "films audited") as step:
             audit = audit_model(
                 bundle, judged.table, workers=order.workers, with_training_films=order.split is not None, progress=step
@@ -200,7 +201,7 @@ def evaluate_predictions(predictions: Path, table: FilmTable, task: Task, order:
         found, told = reader_numbers(read_readers(order.readers, task), judged, options, None)
         more += found
         said += told
-    return evaluate_judged(judged, options, chosen=chosen, more=more, said=said)
+    return evaluate_judged(judged, options, audit=_given_audit(order, judged), chosen=chosen, more=more, said=said)
 
 
 def trained_again(table: FilmTable, task: Task, order: EvaluationOrder) -> tuple[list[Number], list[str]]:
@@ -230,6 +231,25 @@ def trained_again(table: FilmTable, task: Task, order: EvaluationOrder) -> tuple
         numbers += found
         said += told
     return numbers, said
+
+
+def _given_audit(order: EvaluationOrder, judged: JudgedFilms) -> Audit | None:
+    """Return an audit made before, if it is of these films and this model."""
+    if isinstance(order.audit, bool):
+        return None
+    audit, model = order.audit, judged.model
+    if audit.table_sha256 != judged.table.sha256:
+        raise SettingsError(
+            f"an audit must be of the table that is evaluated, {judged.table.sha256[:12]}; this one is of "
+            f"{audit.table_sha256[:12]}"
+        )
+    # predictions carry the first digits of the model's hash
+    if model is None or audit.model is None or not audit.model.model_sha256.startswith(model.model_sha256):
+        raise SettingsError(
+            "an audit must be of the model that is evaluated; "
+            + ("the predictions name no model" if model is None else f"this one is not of {model.model_sha256[:12]}")
+        )
+    return audit
 
 
 def _whole(prevalence: Mapping[str, float], task: Task) -> dict[str, float]:
