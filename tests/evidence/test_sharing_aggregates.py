@@ -55,6 +55,18 @@ def test_one_small_cell_takes_all_numbers_of_its_table_along() -> None:
     assert all(number[name] is None for number in found for name in ("value", "low", "high", "events", "n"))
 
 
+def test_an_auc_stays_where_both_sides_are_ten_or_more() -> None:
+    def auc(n: int) -> dict[str, Any]:
+        return {**_numbers("all", (90, 40, 30, 60))[0], "measure": "auc", "value": 0.9, "events": None, "n": n}
+
+    kept = share_numbers([*_numbers("all", (90, 40, 9, 60)), auc(199)], TASK).numbers
+    assert [number["measure"] for number in kept if number["n"] is not None] == ["auc"]
+    gone = share_numbers([*_numbers("all", (5, 40, 3, 60)), auc(108)], TASK).numbers
+    assert all(number["value"] is None for number in gone)
+    alone = share_numbers([auc(199)], TASK).numbers
+    assert alone[0]["note"] == "suppressed"  # its sides are not known
+
+
 def test_tables_of_ten_or_more_in_each_cell_are_shown() -> None:
     found = share_numbers(_numbers("all", (90, 10, 10, 60)), TASK)
     assert found.held_back == 0
@@ -75,6 +87,20 @@ def test_a_lone_suppressed_group_is_hidden_behind_a_second_one() -> None:
     assert _shown(found, "sex=M") == []  # the smaller of the others; else total less F less M gives X
     assert len(_shown(found, "sex=F")) == 5
     assert len(_shown(found, "all")) == 5
+
+
+def test_a_group_hidden_for_its_size_in_one_contrast_is_hidden_in_all() -> None:
+    sizes = {"sex=F": (60, 30, 30, 60), "sex=M": (40, 20, 20, 40), "sex=X": (3, 2, 1, 4)}
+    other = {"sex=F": (30, 60, 60, 30), "sex=M": (60, 5, 20, 35), "sex=X": (3, 2, 1, 4)}
+    numbers = []
+    for contrast, groups in (("pneumonia", sizes), ("covid19_given_pneumonia", other)):
+        total = tuple(np.sum(list(groups.values()), axis=0).tolist())
+        for cell, counts in {"all": total, **groups}.items():
+            made = _numbers(cell, counts, contrast, denominator="all_films")
+            numbers += [*made, {**made[0], "measure": "auc", "events": None, "n": sum(counts)}]
+    found = share_numbers(numbers, TASK).numbers
+    # M is hidden where it stands guard for X; were F hidden there in the other contrast, X would follow from both.
+    assert {number["cell"] for number in found if number["n"] is not None} == {"all", "sex=F"}
 
 
 def test_people_without_a_group_are_not_given_away_either() -> None:

@@ -32,18 +32,23 @@ from carina.evidence.measures import MEASURES, MeasureKind
 from carina.evidence.perturbation import Curves, Occlusion, curve_area, deletion_insertion, occlusion
 from carina.evidence.randomised import shuffled_weights, weight_layers
 from carina.evidence.relevance import MassShare, mass_share
+from carina.evidence.sharing import Exported, Imported, export_package, import_package
+from carina.evidence.sharing_compare import Comparison, compare_evaluations
 from carina.evidence.similarity import rank_correlation, structural_similarity
 
 __all__ = [
     "MEASURES",
     "BoxRow",
     "BoxTable",
+    "Comparison",
     "Curves",
     "Detections",
     "Estimate",
     "ExplainOptions",
     "Explanation",
+    "Exported",
     "Finding",
+    "Imported",
     "JudgedFilms",
     "MassShare",
     "MeasureKind",
@@ -55,13 +60,16 @@ __all__ = [
     "average_precision",
     "box_iou",
     "box_mask",
+    "compare_evaluations",
     "contrast_scores",
     "curve_area",
     "deletion_insertion",
     "explain",
+    "export_package",
     "findings",
     "froc_sensitivity",
     "heat_boxes",
+    "import_package",
     "judge_changes",
     "judge_films",
     "lung_centre_boxes",

@@ -2,11 +2,12 @@
 
 A number that was counted (a sensitivity, a PPV) tells its counts even where only its value or its interval is printed,
 so it goes or stays whole. The counts behind one contrast in one group of people are linked: a PPV and a sensitivity
-together give every cell of the two-by-two table. They are therefore kept or suppressed together. And a group's numbers
-can be had from the total's less the other groups', so that what a dimension leaves unshown must itself count ten or
-more in every cell (complementary suppression; Hundepool et al. 2012, Statistical Disclosure Control,
-doi:10.1002/9781118348239). Last, what several contrasts together give away of the size of a class is looked for
-(`carina.evidence.sharing_linked`).
+together give every cell of the two-by-two table. They are therefore kept or suppressed together; an AUC tells of the
+sizes of the two sides alone, and stays where these are ten or more. And a group's numbers can be had from the total's
+less the other groups', so that what a dimension leaves unshown must itself count ten or more in every cell
+(complementary suppression; Hundepool et al. 2012, Statistical Disclosure Control, doi:10.1002/9781118348239); a group
+whose size is hidden in one contrast is hidden in all. Last, what several contrasts together give away of the size of a
+class is looked for (`carina.evidence.sharing_linked`).
 """
 
 from __future__ import annotations
@@ -29,12 +30,14 @@ _TOGETHER = ("class", "proportion")
 _SHOWN_GROUPS = frozenset({"contrast", "subgroup", *_TOGETHER})
 _FILMS = "first_films"
 _ALL = "all"
+_RANKING = ("auc", "average_precision")
+_SIDE = "side"
 _CELLS = frozenset({"tp", "fp", "tn", "fn"})
 _KEPT = ("id", "group", "contrast", "measure", "cell", "denominator", "films_used", "level", "method", "threshold")
 _VALUES = ("value", "low", "high", "events", "n", "family", "verdict", "rule", "headline")
 
 _Number: TypeAlias = Mapping[str, Any]
-_Table: TypeAlias = tuple[str, str]
+_Table: TypeAlias = tuple[str, str, bool]
 _Counts: TypeAlias = dict[tuple[str, str], int]
 
 
@@ -90,9 +93,11 @@ def share_numbers(numbers: Iterable[_Number], task: Task, *, least: int = LEAST)
     for number in chosen:
         if number.get("group") not in _TOGETHER:
             tables[_table(number)][_cell(number)].append(number)
+    _with_sides(tables)
+    sized = _hidden_groups(tables, least)
     hidden: set[int] = set()
     for cells in tables.values():
-        for cell in _hidden_cells(cells, least):
+        for cell in _hidden_cells(cells, least, sized):
             hidden.update(id(number) for number in cells[cell])
     hidden |= _hidden_together(chosen, least)
     hidden |= _hidden_sizes(chosen, hidden, task, least)
@@ -133,7 +138,20 @@ def _hidden_sizes(numbers: Sequence[_Number], hidden: set[int], task: Task, leas
 
 
 def _table(number: _Number) -> _Table:
-    return str(number.get("contrast")), str(number.get("denominator"))
+    ranks = str(number.get("measure")).startswith(_RANKING)
+    return str(number.get("contrast")), str(number.get("denominator")), ranks
+
+
+def _with_sides(tables: Mapping[_Table, Mapping[str, list[dict[str, Any]]]]) -> None:
+    """Put the two sides beside the ranking measures, which tell of nothing else; unknown sides count as few."""
+    for (contrast, denominator, ranks), cells in tables.items():
+        if not ranks:
+            continue
+        calls = tables.get((contrast, denominator, False), {})
+        for cell, numbers in cells.items():
+            found = {str(one.get("measure")): one.get("n") for one in calls.get(cell, ())}
+            sizes = [found.get(name) for name in ("sensitivity", "specificity")]
+            numbers += [{"measure": _SIDE, "n": size if isinstance(size, int) else 0} for size in sizes]
 
 
 def _cell(number: _Number) -> str:
@@ -154,10 +172,21 @@ def _may_be_shared(number: _Number) -> bool:
     )
 
 
-def _hidden_cells(cells: Mapping[str, Sequence[_Number]], least: int) -> set[str]:
+def _hidden_groups(tables: Mapping[_Table, Mapping[str, Sequence[_Number]]], least: int) -> frozenset[str]:
+    """Find the groups whose size must not be shown by any contrast, for the size of another follows from it."""
+    found: frozenset[str] = frozenset()
+    while True:
+        parts = (_hidden_cells(cells, least, found) for (_, _, ranks), cells in tables.items() if ranks)
+        more = found.union(*parts) - {_ALL}
+        if more == found:
+            return found
+        found = more
+
+
+def _hidden_cells(cells: Mapping[str, Sequence[_Number]], least: int, sized: frozenset[str]) -> set[str]:
     """Find the groups of people whose numbers are held back, in one contrast and denominator."""
     counts = {cell: _counts(numbers) for cell, numbers in cells.items()}
-    hidden = {cell for cell, numbers in cells.items() if _is_few(numbers, least)}
+    hidden = {cell for cell, numbers in cells.items() if cell in sized or _is_few(numbers, least)}
     total = counts.get(_ALL)
     dimensions: dict[str, list[str]] = defaultdict(list)
     for cell in counts:
