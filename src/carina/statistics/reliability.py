@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp
 
+from carina.statistics._inputs import known_films
 from carina.statistics.intervals import Proportion, proportion
 
 __all__ = [
@@ -67,9 +68,15 @@ def reliability_bins(
     Returns
     -------
     tuple of ReliabilityBin
+
+    Raises
+    ------
+    ValueError
+        If arrays differ in length or a probability of a film with a truth is outside [0, 1] or missing.
     """
-    known = np.isin(np.asarray(truth), (0, 1))
-    sides, values = np.asarray(truth)[known] == 1, np.asarray(probabilities, dtype=np.float64)[known]
+    sides, values, _ = known_films(truth, probabilities)
+    if values.size and (values.min() < 0 or values.max() > 1):
+        raise ValueError("calibration needs probabilities within 0 and 1; found values outside")
     place = np.minimum((values * bins).astype(int), bins - 1)
     result = []
     for number in range(bins):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
+
+from carina.statistics._inputs import known_films
+from carina.statistics.intervals import NOT_ESTIMABLE
 
 __all__ = ["Area", "auc", "bootstrap_auc", "delong_auc"]
 
@@ -29,6 +32,8 @@ class Area:
         Confidence level.
     method : str
         Of the interval, in words.
+    note : str or None
+        Why there is no area or no interval. Takes no part in comparing two areas.
 
     Examples
     --------
@@ -43,6 +48,7 @@ class Area:
     negatives: int
     level: float = 0.95
     method: str = "DeLong"
+    note: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         if self.estimate is None:
@@ -65,6 +71,12 @@ def auc(truth: NDArray[Any], scores: NDArray[np.floating[Any]]) -> float | None:
     -------
     float or None
         In [0, 1]; `None` where one side has no film.
+
+    Raises
+    ------
+    ValueError
+        If truth and scores differ in number, a truth is not 1, 0 or NaN, or the score of a film with a truth is not
+        finite.
 
     References
     ----------
@@ -101,6 +113,12 @@ def delong_auc(
     Returns
     -------
     Area
+        Without an interval, and with a note, where it would have no width or a side has but one film.
+
+    Raises
+    ------
+    ValueError
+        As `auc`.
 
     References
     ----------
@@ -113,13 +131,13 @@ def delong_auc(
     method = "DeLong, logit" if on_logit else "DeLong"
     bare = Area(value, None, None, positive.size, negative.size, level, method)
     if value is None or min(positive.size, negative.size) <= 1:
-        return bare
+        return replace(bare, note=_why_not(positive, negative))
     ranks = rankdata(np.concatenate([positive, negative]))
     of_positive = (ranks[: positive.size] - rankdata(positive)) / negative.size
     of_negative = 1.0 - (ranks[positive.size :] - rankdata(negative)) / positive.size
     variance = float(of_positive.var(ddof=1) / positive.size + of_negative.var(ddof=1) / negative.size)
     if variance <= 0.0 or (on_logit and value in (0.0, 1.0)):
-        return bare
+        return replace(bare, note=_why_not(positive, negative))
     z, error = float(norm.ppf(0.5 + level / 2)), variance**0.5
     if on_logit:
         centre, half = float(logit(value)), z * error / (value * (1.0 - value))
@@ -159,17 +177,21 @@ def bootstrap_auc(
     Returns
     -------
     Area
-        Without an interval where it would have no width.
+        Without an interval, and with a note, where it would have no width.
+
+    Raises
+    ------
+    ValueError
+        As `auc`.
 
     References
     ----------
     C. A. Field, A. H. Welsh, J. R. Stat. Soc. B 69 (2007) 369-390, doi:10.1111/j.1467-9868.2007.00593.x, the cluster
     bootstrap.
     """
-    known = np.isin(np.asarray(truth), (0, 1))
-    sides, values = np.asarray(truth)[known] == 1, np.asarray(scores, dtype=np.float64)[known]
-    value = auc(sides.astype(float), values)
-    bare = Area(value, None, None, int(sides.sum()), int((~sides).sum()), level, "patient bootstrap")
+    sides, values, known = known_films(truth, scores, patients)
+    value, why = auc(sides.astype(float), values), _why_not(values[sides], values[~sides])
+    bare = Area(value, None, None, int(sides.sum()), int((~sides).sum()), level, "patient bootstrap", why)
     if value is None:
         return bare
     people, owner = np.unique(np.asarray(patients)[known], return_inverse=True)
@@ -188,9 +210,19 @@ def bootstrap_auc(
     low, high = (float(limit) for limit in np.quantile(drawn, [0.5 - level / 2, 0.5 + level / 2]))
     if low == high:
         return bare
-    return Area(value, low, high, bare.positives, bare.negatives, level, bare.method)
+    return replace(bare, low=low, high=high, note=None)
 
 
 def _sides(truth: NDArray[Any], scores: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    values, known = np.asarray(scores, dtype=np.float64), np.asarray(truth)
-    return values[known == 1], values[known == 0]
+    sides, values, _ = known_films(truth, scores)
+    return values[sides], values[~sides]
+
+
+def _why_not(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> str:
+    if not positive.size or not negative.size:
+        return f"{NOT_ESTIMABLE}: one class only"
+    if min(positive.size, negative.size) == 1:
+        return "no interval: a side has one film"
+    if positive.min() == positive.max() == negative.min() == negative.max():
+        return "no interval: it would have no width, for all scores are equal"
+    return "no interval: it would have no width, for the sides are separated without an error"
