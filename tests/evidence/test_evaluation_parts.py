@@ -1,4 +1,4 @@
-"""Subgroups, associations, readers, robustness and folds of an evaluation, against counts made by hand."""
+"""Subgroups, associations (M32), readers, robustness and folds of an evaluation, against counts made by hand."""
 
 from __future__ import annotations
 
