@@ -75,7 +75,7 @@ def ask_sources(sides: Sides, *, related: bool) -> list[Probe]:
     asked = [("metadata", _metadata(found), _METADATA, every)]
     asked += [(name, found.signs(name), words, found.with_lungs()) for name, words in SIGNS.items()]
     if found.has_model:
-        features = np.stack([one.features for one in found.observations if one.features is not None])
+        features = np.stack([np.asarray(one.features, np.float64) for one in found.observations])
         asked.append(("features", features, "the network's features", every))
     probes = []
     for kind, values, words, usable in asked:
