@@ -127,7 +127,7 @@ def test_binary_patterns_equal_scikit_image() -> None:
 
 
 def test_the_laplacian_of_a_blob_is_that_of_the_formula() -> None:
-    # a Gaussian of width 5 blurred by 3 has width sqrt(34); its Laplacian at the centre is -2 / 34 of its height 25 / 34
+    # a Gaussian of width 5 blurred by 3 has width sqrt(34) and height 25 / 34; its Laplacian there is -2 / 34 of that
     row, column = np.mgrid[-40:41, -40:41]
     blob = np.exp(-(row**2 + column**2) / 50.0)
     expected = 9.0 * (-2.0 / 34.0) * (25.0 / 34.0)
@@ -141,7 +141,7 @@ def test_wavelets_keep_the_energy() -> None:
     assert energy == pytest.approx(4.0 * float(np.square(picture).sum()), rel=1e-12)
 
 
-def test_a_checkerboard_has_fractal_dimensions_of_a_plane_outline() -> None:
+def test_a_plane_has_dimension_two_and_its_straight_outline_one() -> None:
     mask = np.ones((128, 128), bool)
     picture = np.add.outer(np.arange(128.0), np.arange(128.0))  # a tilted plane
     found = features(picture, mask, SMALL.model_copy(update={"fractal": True}))

@@ -16,6 +16,7 @@ __all__ = ["fractal", "shape"]
 _Floats = NDArray[np.float64]
 _BOXES = (2, 4, 8, 16, 32, 64)
 _GLIDING = 8
+_FINE = 8  # boxes of the outline are at most this share of the region: coarser ones follow its box, not its outline
 
 
 def shape(mask: Mask, spacing: tuple[float, float]) -> dict[str, float]:
@@ -91,7 +92,7 @@ def fractal(picture: _Floats, region: Region) -> dict[str, float]:
     greys = 2.0 - _slope(sizes, heights)
     edge = np.pad(mask, 1)
     outline = mask & ~(edge[:-2, 1:-1] & edge[2:, 1:-1] & edge[1:-1, :-2] & edge[1:-1, 2:])
-    fitting = [side for side in _BOXES if 2 * side <= max(mask.shape)]
+    fitting = [side for side in _BOXES if _FINE * side <= max(mask.shape)]
     counts = [float(np.count_nonzero(_blocks(outline, side).any(axis=(1, 3)))) for side in fitting]
     found = {
         "BoxCountingDimension": -_slope(fitting, counts),

@@ -99,7 +99,7 @@ def _of_three(matrix: _Floats) -> float:
             squares += matrix[i, j] ** 2
     if matrix.shape[0] < _THREE:
         return abs(trace)
-    return (abs(trace) + np.sqrt(max(2.0 * squares - trace * trace, 0.0))) / 2.0
+    return float(abs(trace) + np.sqrt(max(2.0 * squares - trace * trace, 0.0))) / 2.0
 
 
 @compiled
