@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from carina.evidence.audit import Audit, Probe, Verdict, audit_model, audit_task, write_audit
 from carina.evidence.baselines import average_boxes, lung_centre_boxes, lung_centres
 from carina.evidence.boxes import BoxRow, BoxTable, read_boxes
 from carina.evidence.estimates import Estimate, patient_bootstrap, patient_mean
@@ -38,6 +39,7 @@ from carina.evidence.similarity import rank_correlation, structural_similarity
 
 __all__ = [
     "MEASURES",
+    "Audit",
     "BoxRow",
     "BoxTable",
     "Comparison",
@@ -56,6 +58,10 @@ __all__ = [
     "Occlusion",
     "Overlap",
     "Plan",
+    "Probe",
+    "Verdict",
+    "audit_model",
+    "audit_task",
     "average_boxes",
     "average_precision",
     "box_iou",
@@ -88,5 +94,6 @@ __all__ = [
     "shuffled_weights",
     "structural_similarity",
     "weight_layers",
+    "write_audit",
     "write_explanation",
 ]

@@ -19,9 +19,9 @@ from carina import __version__
 from carina.errors import InputError, OutputError
 from carina.evidence.audit_criteria import VERSION
 from carina.evidence.audit_films import AuditedFilms, gather
+from carina.evidence.audit_measured import Measured
 from carina.evidence.judged_films import ModelStamp
 from carina.evidence.sample import untrained
-from carina.evidence.shortcut_readers import Measured
 from carina.inference import Bundle, load_bundle
 from carina.sampling import FilmTable
 from carina.tasks import Task

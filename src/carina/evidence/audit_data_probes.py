@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from carina.evidence import audit_criteria as limits
 from carina.evidence.audit import Outcome, Probe
 from carina.evidence.audit_films import AuditedFilms
+from carina.evidence.audit_measured import Measured
 from carina.evidence.audit_sides import LUNGLESS_WORDS, Question, Sides, above
-from carina.evidence.shortcut_readers import Measured, cramers_v, tell_class, tell_source
+from carina.evidence.shortcut_readers import cramers_v, tell_class, tell_source
 from carina.evidence.shortcut_signs import SIGNS
 from carina.sampling import DEFAULT_BITS, near_duplicates, within_reach
 
@@ -201,7 +202,7 @@ def _source_told(question: Question, values: NDArray[Any], usable: NDArray[np.bo
     _, best, chance = max(told, key=lambda one: (one[1].value or 0.0) - one[2])
     sentence = (
         f"{question.words} is told with balanced accuracy {best.value or 0.0:.2f} (chance {chance:.2f}) among films of "
-        f"one class; the source is {'' if related else 'not '}related to the class"
+        f"one class; source and class are {'related' if related else 'not related beyond the criterion'}"
     )
     return question.answer("failed" if seen and related else "passed", sentence, measured)
 

@@ -8,9 +8,10 @@ from carina.evidence import audit_criteria as limits
 from carina.evidence.audit import Outcome, Probe
 from carina.evidence.audit_data_probes import ask_classes, ask_duplicates, ask_refit, ask_source_table, ask_sources
 from carina.evidence.audit_films import AuditedFilms
+from carina.evidence.audit_measured import Measured
 from carina.evidence.audit_sides import HALF, LUNGLESS_WORDS, Question, Sides, above, in_words
 from carina.evidence.shortcut_changes import LUNGLESS
-from carina.evidence.shortcut_readers import Measured, area, auc_loss, mean_of, source_gap
+from carina.evidence.shortcut_readers import area, auc_loss, mean_of, source_gap
 
 __all__ = ["ask_contrast", "ask_table"]
 
@@ -80,7 +81,7 @@ def _lungless(sides: Sides, view: str) -> Probe:
         return question.too_few(sides.decided & sides.found.with_lungs())
     told = (
         f"with {LUNGLESS_WORDS[view]} the model's AUC is {in_words(measured['auc'])}, on the same films as they are "
-        f"{_number(measured['auc_as_it_is']):.2f}; its probability changes by {_number(measured['change']):+.2f} on "
+        f"{_number(measured['auc_as_it_is']):.3f}; its probability changes by {_number(measured['change']):+.2f} on "
         "average"
     )
     return question.by_area(measured, told)
@@ -116,7 +117,7 @@ def _markers(sides: Sides) -> Probe:
     loss, change = measured["loss"], _number(measured["absolute_change"])
     failed = above(loss, 0.0, limits.MARKER_LOSS_CEILING) or change >= limits.MARKER_CHANGE_CEILING
     told = (
-        f"without markers the model's AUC falls by {_number(loss):.2f} and its probability changes by {change:.2f} on "
+        f"without markers the model's AUC changes by {-_number(loss):+.3f} and its probability by {change:.2f} on "
         "average, either way"
     )
     return question.answer("failed" if failed else "passed", told, measured)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from carina.evidence import audit_criteria as limits
 from carina.evidence.audit import Outcome, Probe
 from carina.evidence.audit_films import AuditedFilms
-from carina.evidence.shortcut_readers import Measured
+from carina.evidence.audit_measured import Measured
 
 __all__ = ["HALF", "LUNGLESS_WORDS", "Question", "Sides", "above", "in_words"]
 
@@ -137,5 +137,5 @@ def in_words(found: Measured) -> str:
     if found.value is None:
         return "not estimable"
     if found.low is None or found.high is None:
-        return f"{found.value:.2f}"
-    return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
+        return f"{found.value:.3f}"
+    return f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"

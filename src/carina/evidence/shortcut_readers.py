@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,34 +12,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from carina.evidence.audit_criteria import LEVEL
+from carina.evidence.audit_measured import Measured
 from carina.statistics import bootstrap_auc, delong_auc
 
-__all__ = ["Measured", "area", "auc_loss", "cramers_v", "mean_of", "source_gap", "tell_class", "tell_source"]
+__all__ = ["area", "auc_loss", "cramers_v", "mean_of", "source_gap", "tell_class", "tell_source"]
 
 _FOLDS = 5
 _PENALTY = 0.05
 _DRAWS = 1000
 _MOST_PAIRED = 1500
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A number with its interval.
-
-    Attributes
-    ----------
-    value : float or None
-        `None` where not estimable.
-    low, high : float or None
-        Ends of the interval at `LEVEL`; `None` where it has none.
-    n : int
-        Films that it rests on.
-    """
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
 
 
 def cramers_v(sources: NDArray[Any], classes: NDArray[Any]) -> float | None:
