@@ -11,17 +11,19 @@ from numpy.typing import NDArray
 __all__ = ["Ranked", "patient_draws", "sums_by_patient"]
 
 _Floats = NDArray[np.float64]
-_BLOCK = 400_000
+_BLOCK = 50_000
 """Weights of films held at a time; more than the caches hold makes it slower."""
 
 
-def patient_draws(patients: int, films: int, repeats: int, seed: int) -> Iterator[NDArray[np.int32]]:
+def patient_draws(
+    patients: int, films: int, repeats: int, seed: int, dtype: type[np.int32 | np.int64] = np.int32
+) -> Iterator[NDArray[np.int32]]:
     """How often each patient is drawn, in blocks of draws.
 
     Yields
     ------
     ndarray of int32, (B, patients)
-        Each row sums to `patients`. The draws depend on the seed and the number of patients alone.
+        Each row sums to `patients`. The draws depend on the seed, the number of patients and the kind of number alone.
     """
     rng = np.random.default_rng(seed)
     size = max(1, min(repeats, _BLOCK // max(films, 1)))
@@ -29,7 +31,7 @@ def patient_draws(patients: int, films: int, repeats: int, seed: int) -> Iterato
         rows = min(size, repeats - start)
         block = np.empty((rows, patients), dtype=np.int32)
         for row in block:
-            row[:] = np.bincount(rng.integers(0, patients, patients, dtype=np.int32), minlength=patients)
+            row[:] = np.bincount(rng.integers(0, patients, patients, dtype=dtype), minlength=patients)
         yield block
 
 

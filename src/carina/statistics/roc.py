@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
-from carina.statistics._inputs import known_films
+from carina.statistics._inputs import known_films, owners
+from carina.statistics._resampling import Ranked, patient_draws
 from carina.statistics.intervals import NOT_ESTIMABLE
 
 __all__ = ["Area", "auc", "bootstrap_auc", "delong_auc"]
@@ -194,18 +195,12 @@ def bootstrap_auc(
     bare = Area(value, None, None, int(sides.sum()), int((~sides).sum()), level, "patient bootstrap", why)
     if value is None:
         return bare
-    people, owner = np.unique(np.asarray(patients)[known], return_inverse=True)
-    order = np.argsort(values, kind="stable")
-    sides, owner = sides[order], owner[order]
-    starts = np.flatnonzero(np.concatenate([[True], np.diff(values[order]) != 0]))
-    rng, drawn = np.random.default_rng(seed), []
-    for _ in range(repeats):
-        weights = np.bincount(rng.integers(0, len(people), len(people)), minlength=len(people))[owner].astype(float)
-        ups, downs = np.add.reduceat(weights * sides, starts), np.add.reduceat(weights * ~sides, starts)
-        pairs = ups.sum() * downs.sum()
-        if pairs > 0:
-            drawn.append(float((ups * (np.cumsum(downs) - downs / 2)).sum() / pairs))
-    if not drawn:
+    people, owner = owners(np.asarray(patients)[known])
+    ranked = Ranked.of(sides, values, owner)
+    blocks = patient_draws(people, sides.size, repeats, seed, dtype=np.int64)
+    drawn = np.concatenate([ranked.areas(weights)[0] for weights in blocks])
+    drawn = drawn[np.isfinite(drawn)]
+    if not drawn.size:
         return bare
     low, high = (float(limit) for limit in np.quantile(drawn, [0.5 - level / 2, 0.5 + level / 2]))
     if low == high:
