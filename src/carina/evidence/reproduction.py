@@ -171,6 +171,7 @@ def _summary(arm: str, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
             values.setdefault(key, []).append(number["value"])
             verdicts.setdefault(key[0], set()).add(_verdict(number))
             first.setdefault(key, {name: number[name] for name in ("value", "low", "high", "level", "n")})
+    verdicts["classes"] = {said for found in verdicts.values() for said in found}
     lines = []
     for (contrast, measure, denominator), found in values.items():
         known = [value for value in found if value is not None]

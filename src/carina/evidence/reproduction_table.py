@@ -56,7 +56,7 @@ def _measured(values: Mapping[str, Any]) -> Iterator[str]:
     for (contrast, measure, among), arms in lines.items():
         cells = [_spread(arms.get(arm)) for arm in ("as_published", "by_patient")]
         said = sorted({verdict for line in arms.values() for verdict in line["verdicts"]})
-        verdicts = " / ".join(said) if said else "of no one contrast"
+        verdicts = " / ".join(said) if said else "not audited"
         yield f"| {contrast} | {measure} | {among.replace('_', ' ')} | {cells[0]} | {cells[1]} | {verdicts} |"
     yield ""
 
