@@ -150,7 +150,8 @@ def decision_curve(
             columns = [*(called & sides[:, None]).T, *(called & ~sides[:, None]).T, sides, ~sides]
             sums, number = sums_by_patient(columns, owner, patients), cuts.size
             drawn = []
-            for weights in patient_draws(patients, sides.size, repeats, seed):
+            # Many columns, so many draws at a time: the sums are read from memory once for all of them.
+            for weights in patient_draws(patients, min(sides.size, 1000), repeats, seed):
                 total = weights.astype(np.float64) @ sums
                 parts = total[:, :number], total[:, number : 2 * number], total[:, -2:-1], total[:, -1:]
                 drawn.append(_benefit(parts, cuts, prevalence))
