@@ -153,6 +153,6 @@ def _tell(found: Evaluation, out: Path) -> None:
 
 def _row(one: Number) -> tuple[str, ...]:
     where = one.denominator or "" if one.cell == "all" else one.cell
-    mark = " (cross-source)" if one.sources == "cross-source" else ""
+    mark = {"cross-source": " (cross-source)", "mixed": " (part cross-source)"}.get(one.sources or "", "")
     count = "" if one.n is None else str(one.n) if one.events is None else f"{one.events}/{one.n}"
     return (one.contrast or "", one.measure, f"{where}{mark}", str(one), count, one.verdict or "no audit")
