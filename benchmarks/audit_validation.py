@@ -199,6 +199,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="0-9", help="first and last, such as 100-299")
     parser.add_argument("--out", type=Path, default=Path("runs/audit_validation"))
+    parser.add_argument("--table", action="store_true", help="only print the table of the results there are")
     chosen = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
@@ -207,7 +208,7 @@ def main() -> None:
     lines = [json.loads(line) for line in results.read_text("utf-8").splitlines()] if results.exists() else []
     done = {line["name"] for line in lines}
     first, last = (int(end) for end in chosen.seeds.split("-"))
-    for seed in range(first, last + 1):
+    for seed in range(first, last + 1) if not chosen.table else ():
         pool = pool_for(seed, chosen.out)
         for case in cases(seed):
             if case.name in done:
