@@ -48,7 +48,6 @@ processes it must be a function of a module or an instance of a class of one."""
 AS_IT_IS = "as it is"
 _CHUNK = 8
 _AHEAD = 3
-_GATED_INPUT = "chest_radiograph"
 _Ages: TypeAlias = "tuple[float, float] | None"
 
 
@@ -105,7 +104,7 @@ def judge_films(
         Whether lungs are looked for on the changed film, as in use, or those of the unchanged film are kept, so that
         the network looks at the same part.
     gate : bool
-        Whether the quality gate comes first; a task of other films than chest films has none.
+        Whether the quality gate of the task's kind of input comes first, where there is one.
 
     Returns
     -------
@@ -167,7 +166,7 @@ def judge_changes(
     loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
     table.require_files()
     changed = any(change is not None for change in changes.values())
-    options = PredictOptions(gate=gate and loaded.task.input == _GATED_INPUT, lungs=changed, layers=False)
+    options = PredictOptions(gate=gate, lungs=changed, layers=False)
     work = _Work(loaded, options, tuple(changes.items()), lungs_again, keep_features)
     found: list[_Found] = []
     chunks = [table.paths[start : start + _CHUNK] for start in range(0, len(table), _CHUNK)]
