@@ -220,9 +220,8 @@ def test_robustness_of_a_network_that_sees_brightness_alone(
     tiny_bundle: Path, make_table: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("carina.evidence.robustness.STRENGTHS", {"brightness": (0.2,), "noise": (0.02,)})
-    monkeypatch.setattr("carina.evidence.judged._GATED_INPUT", "nothing")  # drawn films are no chests
     table = read_film_table(make_table(12), _TASK)
-    numbers = by_id(robustness_numbers(load_bundle(tiny_bundle), table, _QUICK))
+    numbers = by_id(robustness_numbers(load_bundle(tiny_bundle), table, _QUICK, gate=False))
     plain = numbers["pneumonia.robustness.auc.all_films.as it is.all_films.bootstrap"]
     assert plain.n == 12
     brighter = numbers["pneumonia.robustness.change.all_films.brightness=0.2.all_films"]

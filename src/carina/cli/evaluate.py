@@ -59,6 +59,9 @@ def evaluate(
     audit: Annotated[
         Path | None, typer.Option("--audit", help="audit.json of the same model and table, made before.")
     ] = None,
+    no_gate: Annotated[
+        bool, typer.Option("--no-gate", help="For research: judge whatever can be decoded, without the quality gate.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse labels outside the task.")] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of every draw.")] = 1,
     repeats: Annotated[int, typer.Option("--repeats", min=100, help="Bootstrap draws, by patient.")] = 2000,
@@ -99,6 +102,7 @@ def evaluate(
         split=split,
         workers=workers,
         audit=not no_audit if audit is None else Audit.from_json(audit),
+        gate=not no_gate,
         robustness=robustness,
         readers=readers,
         prevalence=None if prevalence is None else parse_prevalence(prevalence),
@@ -124,7 +128,7 @@ def evaluate(
 
 _RECORDED = (
     *("split", "threshold", "prevalence", "interval", "minimum_cell", "gallery", "robustness", "readers"),
-    *("cross_validate", "leave_source_out", "recipe", "no_audit", "audit", "strict", "seed", "repeats"),
+    *("cross_validate", "leave_source_out", "recipe", "no_audit", "audit", "no_gate", "strict", "seed", "repeats"),
 )
 
 

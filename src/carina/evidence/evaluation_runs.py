@@ -43,6 +43,8 @@ class EvaluationOrder:
     audit : bool or Audit
         Whether the shortcut audit runs, or one made before of the same model and table; without it what it alone could
         support is withheld.
+    gate : bool
+        Whether the quality gate comes first, as in use.
     robustness : bool
     readers : Path or None
         Reader study, see `read_readers`.
@@ -62,6 +64,7 @@ class EvaluationOrder:
     split: str | None = None
     workers: int = 1
     audit: bool | Audit = True
+    gate: bool = True
     robustness: bool = False
     readers: Path | None = None
     prevalence: Mapping[str, float] | None = None
@@ -138,7 +141,9 @@ def evaluate_model(
     if order.prevalence is not None:
         options = replace(options, prevalence=complete_prevalence(bundle, order.prevalence))
     with watched(len(chosen.table), "films judged") as step:
-        judged = judge_films(bundle, chosen.table, workers=order.workers, progress=step, keep_features=False)
+        judged = judge_films(
+            bundle, chosen.table, workers=order.workers, progress=step, keep_features=False, gate=order.gate
+        )
     if judged.model is not None:
         judged = replace(judged, model=replace(judged.model, path=path))
     if order.split is None:
@@ -155,7 +160,9 @@ def evaluate_model(
     more, said = trained_again(table, bundle.task, order)
     if order.robustness:
         with watched(len(judged), f"films spoiled {sum(map(len, STRENGTHS.values()))} ways") as step:
-            more += robustness_numbers(bundle, judged.table, options.intervals, workers=order.workers, progress=step)
+            more += robustness_numbers(
+                bundle, judged.table, options.intervals, workers=order.workers, progress=step, gate=order.gate
+            )
     if order.readers is not None:
         found, told = reader_numbers(read_readers(order.readers, judged.task), judged, options, bundle.calibration)
         more += found

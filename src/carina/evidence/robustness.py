@@ -75,6 +75,7 @@ def robustness_numbers(
     options: IntervalOptions,
     *,
     workers: int = 1,
+    gate: bool = True,
     progress: Callable[[int], None] | None = None,
 ) -> list[Number]:
     """AUC of every contrast and mean change of its probability at each strength.
@@ -87,6 +88,8 @@ def robustness_numbers(
     table : FilmTable
     options : IntervalOptions
     workers : int
+    gate : bool
+        Whether the quality gate comes first.
     progress : callable, optional
         Called with the number of films done.
 
@@ -104,7 +107,7 @@ def robustness_numbers(
     kinds = [Spoiled(kind, strength) for kind, strengths in STRENGTHS.items() for strength in strengths]
     changes: dict[str, Change | None] = {_PLAIN: None, **{one.cell: one for one in kinds}}
     found = judge_changes(
-        bundle, table, changes, workers=workers, progress=progress, keep_features=False, lungs_again=True
+        bundle, table, changes, workers=workers, progress=progress, keep_features=False, lungs_again=True, gate=gate
     )
     thresholds = operating_thresholds(bundle.task, bundle.calibration)
     numbers = []
