@@ -56,8 +56,8 @@ def report(
         return
     typer.echo(made.summary.verdict)
     for one in made.checklists:
-        counts = (one.count("met"), one.count("NOT SHOWN"), one.count("for the authors"))
-        typer.echo("{}: {} met, {} not shown, {} for the authors".format(one.name, *counts))
+        met, missing, people = (one.count(status) for status in ("met", "NOT SHOWN", "for the authors"))
+        typer.echo(f"{one.name}: {met} met, {missing} not shown, {people} for the authors")
     unread = sum(film.picture is None for film in made.gallery)
     if unread:
         typer.echo(f"{unread} of {len(made.gallery)} failures are not shown; name the films' folder with --data")

@@ -44,9 +44,9 @@ def curve_figures(run: EvaluationRun, contrast: str) -> list[tuple[str, str, str
 def _points(curve: Any, *names: str) -> list[tuple[float, ...]]:
     """Rows of a curve as tuples, whether stored as lists or as objects; rows with a gap are left out."""
     rows = curve.get("points", []) if isinstance(curve, Mapping) else curve
-    found = []
+    found: list[tuple[float, ...]] = []
     for row in rows:
-        values = [row.get(name) for name in names] if isinstance(row, Mapping) else list(row)[: len(names)]
+        values: list[Any] = [row.get(name) for name in names] if isinstance(row, Mapping) else list(row)[: len(names)]
         if len(values) == len(names) and all(isinstance(value, int | float) for value in values):
             found.append(tuple(float(value) for value in values))
     if len(found) <= _MOST_POINTS:

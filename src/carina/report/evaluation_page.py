@@ -23,7 +23,7 @@ from carina.report.evaluation_forest import forest_figure, not_estimable
 from carina.report.evaluation_gallery import GalleryFilm, gallery_films, run_bundle
 from carina.report.evaluation_model import made_by, model_facts
 from carina.report.evaluation_run import EvaluationRun, read_run
-from carina.report.evaluation_summary import Summary, summarise
+from carina.report.evaluation_summary import Summary, sentence_and_probe, summarise
 from carina.report.evaluation_tables import (
     association_tables,
     confusions,
@@ -217,7 +217,10 @@ def render_report(report: Report, *, paper: bool = False) -> str:
         tables={name: group_tables(run, *groups) for name, groups in _GROUPS.items()},
         gallery=[_card(film) for film in report.gallery],
         probes=probe_rows(run),
-        audited=[(words(name), run.verdicts[name], run.because.get(name, [])) for name in run.contrasts],
+        audited=[
+            (words(name), run.verdicts[name], [sentence_and_probe(said) for said in run.because.get(name, [])])
+            for name in run.contrasts
+        ],
         checklists=report.checklists,
         model=model_facts(report.bundle, report.without_bundle),
         made=made_by(run),

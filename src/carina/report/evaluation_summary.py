@@ -5,6 +5,7 @@ Every sentence is made from the run and nothing else; page and model card say th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +14,10 @@ from carina.evidence.numbers import Number
 from carina.report.evaluation_run import EvaluationRun, factor_of, level_of
 from carina.report.page import words
 
-__all__ = ["Headline", "Summary", "summarise"]
+__all__ = ["Headline", "Summary", "sentence_and_probe", "summarise"]
 
-_WORST = 4
+_WORST, _MOST_REASONS = 4, 2
+_PROBE = re.compile(r"\s*\[([\w.]+)\]\s*\.?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,20 @@ def summarise(run: EvaluationRun) -> Summary:
     )
 
 
+def sentence_and_probe(said: str) -> tuple[str, str | None]:
+    """Part a reason of the audit from the id of its probe, and let it be a sentence.
+
+    Examples
+    --------
+    >>> sentence_and_probe("the model's AUC is 0.97 [as_it_is.pneumonia]")
+    ("The model's AUC is 0.97.", 'as_it_is.pneumonia')
+    """
+    found = _PROBE.search(said)
+    text = said[: found.start()] if found else said
+    text = text[:1].upper() + text[1:]
+    return (text if text.endswith((".", "!", "?")) else f"{text}.", found[1] if found else None)
+
+
 def _headline(run: EvaluationRun, contrast: str) -> Headline:
     own = [number for number in run.headlines if number.contrast == contrast]
     chosen = [number for number in own if number.cell == "all" and number.measure in {"ppv", "npv"}]
@@ -162,7 +178,7 @@ def _told(one: Headline) -> str:
     name = words(one.contrast)
     if one.verdict == "supported":
         return f"{name}: the audit found no shortcut that explains the result on these films."
-    because = " ".join(one.because)
+    because = " ".join(sentence_and_probe(said)[0] for said in one.because[:_MOST_REASONS])
     if one.verdict == "not supported":
         return f"{name}: {because or 'the shortcut audit does not support it.'}"
     return f"{name}: {because or 'these films do not show whether it is the disease or the hospital.'}"

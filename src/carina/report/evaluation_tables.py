@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from carina.evidence.numbers import Number
 from carina.report.evaluation_run import EvaluationRun, level_of
-from carina.report.evaluation_words import cell_words, factor_words, measure_words, number_markup, value_text
+from carina.report.evaluation_words import anchor, cell_words, factor_words, measure_words, number_markup, value_text
 from carina.report.page import words
 
 __all__ = [
@@ -82,11 +82,11 @@ def headline_table(run: EvaluationRun) -> list[dict[str, Any]]:
         for measure in ("auc", "sensitivity", "specificity"):
             number = run.first(contrast=contrast, measure=measure, cell="all", group="contrast")
             cells.append((measure_words(measure), number_markup(number)))
-        for denominator, told in _DENOMINATORS.items():
-            for measure in ("ppv", "npv"):
-                wanted = {"contrast": contrast, "measure": measure, "cell": "all", "group": "contrast"}
-                number = run.first(denominator=denominator, **wanted)
-                cells.append((f"{measure.upper()}, {told}", number_markup(number)))
+        for own, told in ((True, "among its classes"), (False, "among all films")):
+            cells.extend(
+                (f"{measure.upper()}, {told}", number_markup(_predictive(run, contrast, measure, own=own)))
+                for measure in ("ppv", "npv")
+            )
         area = run.first(contrast=contrast, measure="auc", cell="all", group="contrast")
         found.append(
             {
@@ -98,6 +98,17 @@ def headline_table(run: EvaluationRun) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _predictive(run: EvaluationRun, contrast: str, measure: str, *, own: bool) -> Number | None:
+    """PPV or NPV among the contrast's own classes, or among all films (M30)."""
+    found = [
+        number
+        for number in run.find(contrast=contrast, measure=measure, cell="all", group="contrast")
+        if (number.denominator != "all_films") == own
+    ]
+    found.sort(key=lambda number: number.films_used != "first_films")
+    return found[0] if found else None
 
 
 def group_tables(run: EvaluationRun, *groups: str) -> list[NumberTable]:
@@ -182,7 +193,7 @@ def association_tables(run: EvaluationRun) -> list[tuple[str, list[Association],
     list of tuple
         Contrast in words, its rows, and the reason where none of its numbers has a value.
     """
-    found = []
+    found: list[tuple[str, list[Association], str]] = []
     for contrast in run.contrasts:
         numbers = list(run.find(group="association", contrast=contrast))
         if not numbers:
@@ -247,10 +258,9 @@ def _confusion(name: str, entry: Mapping[str, Any], order: Sequence[str]) -> Con
         return None
     if len(matrix) != len(rows) or any(len(line) != len(columns) for line in matrix):
         return None
-    places = sorted(
-        range(len(columns)), key=lambda at: order.index(columns[at]) if columns[at] in order else len(order)
-    )
-    columns = [columns[at] for at in places]
+    said = [str(column) for column in columns]
+    places = sorted(range(len(said)), key=lambda at: order.index(said[at]) if said[at] in order else len(order))
+    columns = [said[at] for at in places]
     body = []
     for row, counts in zip(rows, matrix, strict=True):
         line = [counts[at] for at in places]
@@ -286,11 +296,14 @@ def probe_rows(run: EvaluationRun) -> list[dict[str, Any]]:
         found.append(
             {
                 "id": str(probe.get("id", "")),
+                "anchor": anchor(f"probe-{probe.get('id', '')}"),
                 "name": str(probe.get("name", "")),
                 "contrast": words(str(probe["contrast"])) if probe.get("contrast") else "all films",
                 "criterion": str(probe.get("criterion", "")),
                 "describes": str(probe.get("describes", "")),
-                "measured": [(words(str(name)), _measured(value)) for name, value in dict(measured).items()],
+                "measured": [
+                    (words(str(name).replace(".", ", ")), _measured(value)) for name, value in dict(measured).items()
+                ],
                 "outcome": str(probe.get("outcome", "not estimable")),
                 "sentence": str(probe.get("sentence", "")),
             }
@@ -310,6 +323,6 @@ def _measured(value: Any) -> str:
 def _plain(value: Any) -> str:
     if value is None:
         return "not estimable"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
+    if isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer():
+        return f"{value:,.0f}"
     return value_text(value, "") if isinstance(value, float) else str(value)

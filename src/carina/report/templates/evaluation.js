@@ -21,6 +21,9 @@
   for (const control of [find, group, heads]) control.addEventListener("input", show);
   show();
   const open = () => {
+    const aim = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    for (let part = aim && aim.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
+    if (aim && aim.closest("details")) aim.scrollIntoView({ block: "center" });
     const row = location.hash.startsWith("#n-") && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (!row) return;
     every.open = true;
