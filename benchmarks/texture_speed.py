@@ -116,6 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--peer", type=Path, help="Python of the peers' environment; without it, scaling alone")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--radii", type=int, nargs="*", default=[1, 2, 5], help="of the windows of the maps")
     arguments = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))
     image, mask = case()
@@ -134,7 +135,7 @@ def main() -> None:
                     partial(peer, arguments.peer, "features", path),
                 )
             }
-            for radius in (1, 2, 5):
+            for radius in arguments.radii:
                 work = partial(feature_maps, image, mask, map_names(), plain, radius=radius)
                 rows[f"93 maps, radius {radius}"] = (work, 1, partial(peer, arguments.peer, "maps", path, radius))
             for name, (ours, repeats, theirs) in rows.items():
