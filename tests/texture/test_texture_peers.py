@@ -99,7 +99,12 @@ def _unequal_maps(found: np.ndarray, mask: np.ndarray, expected: dict[str, list[
     for name, drawn in zip(map_names(), found, strict=True):
         peer = np.array(expected[name], float)
         room = OF_RANGE * float(np.ptp(peer[np.isfinite(peer)]))
-        if not np.allclose(drawn[mask], peer, rtol=RELATIVE, atol=room, equal_nan=True):
+        mine = drawn[mask]
+        if name == "glcm_JointAverage":  # the peer has NaN where one direction has no pair (docs/texture.md)
+            mine = np.where(np.isnan(peer), np.nan, mine)
+        if name == "glcm_MCC" and not peer.any():  # and then no MCC at all
+            continue
+        if not np.allclose(mine, peer, rtol=RELATIVE, atol=room, equal_nan=True):
             wrong.append(name)
     return wrong
 

@@ -86,7 +86,7 @@ def features(image: NDArray[Any], mask: NDArray[Any], settings: TextureSettings 
     >>> picture = np.arange(64.0).reshape(8, 8) % 7
     >>> found = features(picture, np.ones((8, 8), bool), TextureSettings.pyradiomics(1.0))
     >>> found["original_firstorder_Maximum"], round(found["original_glcm_JointEntropy"], 3)
-    (6.0, )
+    (6.0, 3.557)
     """
     chosen = settings or TextureSettings()
     found, refused = features_of_regions(image, {"region": mask}, chosen)
