@@ -222,7 +222,7 @@ def metrics() -> dict[str, Any]:
             }
         ],
         "audit": {
-            contrast: {"verdict": verdict, "because": [f"{contrast}: probe lungs_blacked says so."]}
+            contrast: {"verdict": verdict, "because": [f"{contrast}: without lungs it still tells them apart [P3]"]}
             for contrast, (verdict, _) in CONTRASTS.items()
         },
         "sentences": ["Two sources, east and west."],
