@@ -2,8 +2,9 @@
 
 One frozen split, the default network at 128 px, three seeds an arm. The films are those of the shipped model's `train`
 and `tune` patients alone, parted anew by patient: three fifths train (a fifth of kermany, which has most films), a
-twentieth picks the epoch, the rest is measured; all of hannover is kept out of training as a source never seen. Asked
-of each trained network:
+twentieth picks the epoch, the rest is measured; all of hannover is kept out of training as a source never seen; with
+`--unseen hannover nih` all of nih too, and then neither the COVID-19 films nor the adults' normal films that are
+measured come from a hospital of the training. Asked of each trained network:
 
 - the label within a source: AUC on films of one hospital (should stay or rise);
 - the source within a label: balanced accuracy of a logistic regression on the network's features, cross-validated by
@@ -12,7 +13,7 @@ of each trained network:
   AUC alone proves nothing, but the mean P(COVID-19) of the normal films should be low.
 
 Run: python benchmarks/framing.py --data ../shared/data [--out runs/framing] [--arms whole lung_centred lung_masked]
-(one JSON line an arm and seed; resumable; some 25 minutes on two idle cores)
+[--unseen hannover nih] (another --out for another --unseen; one JSON line an arm and seed; resumable; some 25 minutes on two idle cores)
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ _TRAIN, _TRAIN_MOST, _TUNE = 0.6, 0.2, 0.05
 _UNSEEN = "hannover"
 
 
-def _frozen(table: FilmTable, data: Path, out: Path, recipe: Recipe) -> FilmTable:
-    """Patients of the shipped model's `train` and `tune`, parted anew; hannover measures only."""
+def _frozen(table: FilmTable, data: Path, out: Path, recipe: Recipe, unseen: list[str]) -> FilmTable:
+    """Patients of the shipped model's `train` and `tune`, parted anew; unseen sources measure only."""
     cache = cache_films(table, recipe.standardisation(), out / "cache-whole", workers=2)
     with (data / "boxes.csv").open(encoding="utf-8") as stream:
         held_out = {row["image_id"] for row in csv.DictReader(stream)}
@@ -63,13 +64,17 @@ def _frozen(table: FilmTable, data: Path, out: Path, recipe: Recipe) -> FilmTabl
     split = split.filter(pl.col("split").is_in(["train", "tune"]))
     patients = split["patient_id"].unique().sort().to_list()
     lot = dict(zip(patients, np.random.default_rng(recipe.seed).random(len(patients)), strict=True))
-    drawn = pl.Series("split", [_part(lot[row["patient_id"]], row["source"]) for row in split.iter_rows(named=True)])
+    parts = [
+        "test" if row["source"] in unseen else _part(lot[row["patient_id"]], row["source"])
+        for row in split.iter_rows(named=True)
+    ]
+    drawn = pl.Series("split", parts)
     return table.with_frame(split.with_columns(drawn))
 
 
 def _part(lot: float, source: str) -> str:
     train = _TRAIN_MOST if source == "kermany" else _TRAIN
-    if source == _UNSEEN or lot >= train + _TUNE:
+    if lot >= train + _TUNE:
         return "test"
     return "tune" if lot >= train else "train"
 
@@ -128,6 +133,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, default=Path("runs/framing"))
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
+    parser.add_argument("--unseen", nargs="+", choices=[_UNSEEN, "nih"], default=[_UNSEEN])
     chosen = parser.parse_args()
     data, out, arms = chosen.data / "cxr", chosen.out, chosen.arms
     out.mkdir(parents=True, exist_ok=True)
@@ -138,7 +144,7 @@ def main() -> None:
     table = read_film_table(data / "images.csv", task)
     wanted = table.frame["train_release"].to_numpy() == "yes"
     table = table.with_frame(table.frame.filter(pl.Series(wanted)))
-    frozen = _frozen(table, data, out, base)
+    frozen = _frozen(table, data, out, base, chosen.unseen)
     for seed in _SEEDS:
         for arm in arms:
             if any((row["arm"], row["seed"]) == (arm, seed) for row in done):
