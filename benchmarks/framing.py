@@ -13,7 +13,8 @@ measured come from a hospital of the training. Asked of each trained network:
   AUC alone proves nothing, but the mean P(COVID-19) of the normal films should be low.
 
 Run: python benchmarks/framing.py --data ../shared/data [--out runs/framing] [--arms whole lung_centred lung_masked]
-[--unseen hannover nih] (another --out for another --unseen; one JSON line an arm and seed; resumable; some 25 minutes on two idle cores)
+[--unseen hannover nih] (another --out for another --unseen; one JSON line an arm and seed; resumable; some 3 minutes a
+seed on two idle cores)
 """
 
 from __future__ import annotations
