@@ -65,8 +65,9 @@ def _frozen(table: FilmTable, data: Path, out: Path, recipe: Recipe, unseen: lis
     split = split.filter(pl.col("split").is_in(["train", "tune"]))
     patients = split["patient_id"].unique().sort().to_list()
     lot = dict(zip(patients, np.random.default_rng(recipe.seed).random(len(patients)), strict=True))
+    seen_elsewhere = set(split.filter(pl.col("source").is_in(unseen))["patient_id"])
     parts = [
-        "test" if row["source"] in unseen else _part(lot[row["patient_id"]], row["source"])
+        "test" if row["patient_id"] in seen_elsewhere else _part(lot[row["patient_id"]], row["source"])
         for row in split.iter_rows(named=True)
     ]
     drawn = pl.Series("split", parts)
