@@ -136,7 +136,17 @@ def test_verdict_stands_beside_every_headline_contrast(page: Page) -> None:
         given["data-verdict"] for tag, given in page.tags if (given.get("class") or "") == "badge" and tag == "span"
     ]
     assert {"supported", "not supported", "not shown"} == set(badges)
-    assert "The audit does not support these numbers as a measure of the disease." in page.text
+    assert "The audit does not support the numbers of this contrast as a measure of the disease." in page.text
+
+
+def test_the_summary_holds_back_what_the_audit_does_not_support(tmp_path: Path) -> None:
+    text = _text(_light(tmp_path))
+    tiles = text.partition('id="summary"')[2].partition("</section>")[0].split("<article")[1:]
+    assert {tile.partition('data-verdict="')[2].partition('"')[0] for tile in tiles} >= {"supported", "not supported"}
+    for tile in tiles:
+        shown = "ppv" in tile or "sensitivity" in tile
+        assert shown == ('data-verdict="supported"' in tile)
+        assert ("Held back" in tile) != shown
 
 
 def test_withheld_headlines_print_no_number(tmp_path: Path) -> None:
