@@ -29,8 +29,12 @@ for model in pneumonia-seed:1.0.0 pneumonia:1.1.0; do
         "$PYTHON" -m carina train "$DATA/cxr/images.csv" --recipe "$name" --name "$name" --bundle-version "${model#*:}" --out "$RUNS/$name" \
             --where train_release=yes --hold-out "$DATA/cxr/boxes.csv" --threads "$THREADS" --accelerator "$ACCELERATOR" --open-test
     fi
+    if [ ! -f "$RUNS/$name/audited/bundle.json" ]; then  # what ships says what the audit found
+        "$PYTHON" -m carina audit "$RUNS/$name/bundle" "$RUNS/$name/split.csv" --split test --refit \
+            --out "$RUNS/$name/audit" --card "$RUNS/$name/audited"
+    fi
     mkdir -p src/carina/models
     rm -rf "src/carina/models/$name"
-    cp -r "$RUNS/$name/bundle" "src/carina/models/$name"
+    cp -r "$RUNS/$name/audited" "src/carina/models/$name"
     echo "src/carina/models/$name is the bundle of $RUNS/$name"
 done

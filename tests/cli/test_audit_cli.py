@@ -11,8 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from carina.cli import app
-from carina.errors import TableError
+from carina.errors import InputError, TableError
 from carina.imaging.phantom import phantom_film
+from carina.inference import load_bundle
 
 pytest.importorskip("onnx", reason="the tiny bundle is built with the extra 'train'")
 
@@ -46,6 +47,29 @@ def test_the_verb_leaves_json_and_csv(tiny_bundle: Path, films: Path) -> None:
     assert printed["counts"]["given"] == printed["counts"]["judged"] + printed["counts"]["refused"] == 5
     assert "5" in {one["image_id"] for one in printed["films_listed"] if one["probe"] == "refused"}
     assert {one["verdict"] for one in printed["verdicts"].values()} == {"not shown"}
+
+
+def test_a_copy_of_the_bundle_says_the_verdicts_in_its_card(tiny_bundle: Path, films: Path) -> None:
+    copy, again = films / "audited", films / "audited_again"
+    words = [str(films / "films.csv"), "--split", "test", "--out", str(films / "out")]
+    _run(str(tiny_bundle), *words, "--card", str(copy))
+    card = (copy / "MODEL_CARD.md").read_text("utf-8")
+    assert card.startswith("# Tiny\n\nFor tests.\n\n## Shortcut audit\n")
+    assert "| covid19_given_pneumonia | **not shown** |" in card
+    assert load_bundle(copy).model_sha256 == load_bundle(tiny_bundle).model_sha256
+    _run(str(copy), *words, "--card", str(again))
+    assert (again / "MODEL_CARD.md").read_text("utf-8").count("## Shortcut audit") == 1
+
+
+def test_a_task_file_has_no_card(films: Path) -> None:
+    task = films / "task.toml"
+    task.write_text(files("carina.tasks").joinpath("pneumonia.toml").read_text("utf-8"), "utf-8")
+    with pytest.raises(InputError, match="--card needs a model"):
+        CliRunner().invoke(
+            app,
+            ["audit", str(task), str(films / "films.csv"), "--out", str(films / "o"), "--card", str(films / "c")],
+            catch_exceptions=False,
+        )
 
 
 def test_a_task_file_asks_of_the_films_alone(films: Path) -> None:

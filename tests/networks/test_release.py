@@ -12,6 +12,7 @@ import pytest
 from carina.errors import TableError, TrainingError
 from carina.networks import Machine, Recipe, TrainingOrder, load_recipe, train_bundle
 from carina.networks.model_card import model_card
+from carina.sampling import read_film_table
 from carina.tasks import default_task
 
 _RECIPE = Recipe(
@@ -64,6 +65,8 @@ def test_a_training_ends_in_a_calibrated_bundle_that_names_its_inputs(films: Pat
     written = json.loads((bundle / "bundle.json").read_text())
     split = pl.read_csv(tmp_path / "run" / "split.csv", infer_schema=False)
     assert split.height == 199  # film 0 is not usable
+    again = read_film_table(tmp_path / "run" / "split.csv", default_task())
+    assert (len(again), all(path.is_file() for path in again.paths)) == (199, True)
     assert split.filter(pl.col("image_id") == "7")["split"].to_list() == ["test"]
     assert written["calibration"]["model_sha256"] == written["sha256"]["model.onnx"]
     assert written["training"]["recipe"]["seed"] == 3

@@ -27,6 +27,9 @@ def audit(
     with_training_films: Annotated[
         bool, typer.Option("--with-training-films", help="Also films of patients the model was trained on.")
     ] = False,
+    card: Annotated[
+        Path | None, typer.Option("--card", help="Also write a copy of the bundle there, the verdicts in its card.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes of one thread each.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print audit.json.")] = False,
 ) -> None:
@@ -38,13 +41,17 @@ def audit(
     Example: carina audit pneumonia films.csv --out audit --workers 2
     """
     from carina.cli.progress import counting  # noqa: PLC0415 - verbs import inside their function
+    from carina.errors import InputError  # noqa: PLC0415 - as above
     from carina.evidence.audit import audit_model, audit_task, write_audit  # noqa: PLC0415 - as above
+    from carina.evidence.audit_card import card_section  # noqa: PLC0415 - as above
     from carina.evidence.sample import untrained  # noqa: PLC0415 - as above
-    from carina.inference import load_bundle  # noqa: PLC0415 - as above
+    from carina.inference import copy_with_section, load_bundle  # noqa: PLC0415 - as above
     from carina.sampling import read_film_table  # noqa: PLC0415 - as above
     from carina.tasks import load_task  # noqa: PLC0415 - as above
 
     bundle = None if model.endswith(".toml") else load_bundle(model)
+    if bundle is None and card is not None:
+        raise InputError("--card needs a model, whose card it is; found a task file")
     task = load_task(Path(model)) if bundle is None else bundle.task
     rows = read_film_table(table, task)
     if split is not None:
@@ -64,6 +71,8 @@ def audit(
                 progress=done,
             )
     report, _ = write_audit(found, out)
+    if card is not None:
+        copy_with_section(model, card, card_section(found))
     if as_json:
         typer.echo(json.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False))
         return

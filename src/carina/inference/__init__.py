@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from carina.inference.bundle import (
     Bundle,
     TrainingFilms,
+    copy_with_section,
     default_bundle_path,
     find_bundle,
     load_bundle,
@@ -53,6 +54,7 @@ __all__ = [
     "TrainingFilms",
     "calibrated_probabilities",
     "complete_prevalence",
+    "copy_with_section",
     "count_films",
     "coverage_report",
     "default_bundle_path",

@@ -272,6 +272,40 @@ def write_bundle(folder: Path, model: bytes, description: Mapping[str, Any], car
     return load_bundle(folder)
 
 
+def copy_with_section(source: str | Path, folder: Path, section: str) -> Bundle:
+    """Write a copy of a bundle whose card has one section more, or anew where it has one under the same heading.
+
+    Network, calibration and dates stay; only ``MODEL_CARD.md`` and its hash differ.
+
+    Parameters
+    ----------
+    source : str or Path
+        Bundle, or name of a shipped one; verified first.
+    folder : Path
+        Must not exist yet.
+    section : str
+        Markdown; its first line is a heading of level 2.
+
+    Returns
+    -------
+    Bundle
+        The copy, read back and verified.
+
+    Raises
+    ------
+    BundleError, OutputError
+    """
+    path = find_bundle(source)
+    load_bundle(path)
+    contents = _read_folder(path) if path.is_dir() else _read_zip(path)
+    heading = section.partition("\n")[0]
+    before, found, after = contents[_CARD].decode("utf-8").partition(f"\n{heading}\n")
+    rest = after.partition("\n## ")
+    tail = f"\n## {rest[2]}" if found and rest[1] else ""
+    card = f"{before.rstrip()}\n\n{section.rstrip()}\n{tail}"
+    return write_bundle(folder, contents[_MODEL], json.loads(contents[_DESCRIPTION]), card)
+
+
 def zip_bundle(source: Path, target: Path) -> None:
     """Pack a bundle into one zip file, the same bytes every time.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import lightning
 import numpy as np
+import polars as pl
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint
@@ -132,7 +134,7 @@ def prepare(
     table : FilmTable
     recipe : Recipe
     out : Path
-        Run folder; the cache, ``split.csv`` and ``disjoint.json`` go there.
+        Run folder; the cache, ``split.csv`` (the film table with each film's split) and ``disjoint.json`` go there.
     held_out : collection of str
         Image or patient ids that go to `test`.
     workers : int
@@ -160,8 +162,8 @@ def prepare(
     for part in ("train", "tune"):
         if not proof.films.get(part):
             raise TrainingError(f"training needs films in `train` and `tune`; the split {part!r} is empty")
-    columns = [name for name in ("image_id", "path", "patient_id", "label", "source", "split") if name in split.frame]
-    split.frame.select(columns).write_csv(out / "split.csv")
+    paths = [os.path.relpath(path, out.resolve()) for path in split.paths]
+    split.frame.with_columns(pl.Series("path", paths, dtype=pl.String)).write_csv(out / "split.csv")
     (out / "disjoint.json").write_text(json.dumps(proof.to_dict(), indent=1), "utf-8")
     return Prepared(table=split, rows=rows, cache=cache, proof=proof, refused=refused)
 
