@@ -30,7 +30,9 @@ from carina.cli.records import records
 from carina.cli.reproduce import reproduce
 from carina.cli.report import report
 from carina.cli.share import share
+from carina.cli.signature import signature
 from carina.cli.synth import synth
+from carina.cli.texture import texture
 from carina.cli.train import train
 from carina.errors import CarinaError
 
@@ -83,6 +85,8 @@ app.command("calibrate")(calibrate)
 app.command("evaluate")(evaluate)
 app.command("explain")(explain)
 app.command("audit")(audit)
+app.command("texture")(texture)
+app.command("signature")(signature)
 app.command("report")(report)
 app.command("page")(page)
 app.command("phantom")(phantom)
