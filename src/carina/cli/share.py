@@ -105,14 +105,21 @@ def compare(
     second: Annotated[Path, typer.Argument(help="Another.")],
     everything: Annotated[bool, typer.Option("--all", help="Every number, not only the headline measures.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print every number as JSON.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Also a page of them: one HTML file that needs no other.")
+    ] = None,
 ) -> None:
     """Lay two evaluations side by side: two districts with one model, or two models.
 
-    Example: carina share compare north local
+    Example: carina share compare north local --html comparison.html
     """
     from carina.evidence.sharing_compare import compare_evaluations  # noqa: PLC0415 - as above
 
     found = compare_evaluations(first, second)
+    if html is not None:
+        from carina.report.comparison_page import write_comparison  # noqa: PLC0415 - as above
+
+        write_comparison(found, html, names=_names(first, second))
     if as_json:
         typer.echo(json.dumps(found.to_dict(), allow_nan=False))
         return
@@ -122,6 +129,12 @@ def compare(
     typer.echo(f"{'number':<58} {'first':<24} {'second':<24} second - first")
     for row in rows:
         typer.echo(f"{_name(row):<58} {_side(row.first):<24} {_side(row.second):<24} {_difference(row.difference)}")
+
+
+def _names(first: Path, second: Path) -> tuple[str, str]:
+    """Name the two by their folders, where these differ."""
+    found = [path.resolve().stem if path.is_file() else path.resolve().name for path in (first, second)]
+    return ("First", "Second") if found[0] == found[1] else (found[0], found[1])
 
 
 def _name(row: Compared) -> str:

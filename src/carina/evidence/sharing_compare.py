@@ -11,10 +11,11 @@ from typing import Any
 
 from carina.errors import SharingError
 
-__all__ = ["Compared", "Comparison", "compare_evaluations"]
+__all__ = ["Compared", "Comparison", "Side", "compare_evaluations"]
 
 _FILES = ("aggregates.json", "metrics.json")
 _KEY = ("contrast", "measure", "cell", "denominator", "films_used")
+_SIDE = ("id", "group", "value", "low", "high", "level", "events", "n", "method", "note", "verdict")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class Compared:
     contrast, measure, cell, denominator, films_used : str
         What is measured, among whom.
     first, second : dict
-        `value`, `low`, `high`, `level`, `n`, `note`, `verdict`; empty where one lacks it.
+        `id`, `group`, `value`, `low`, `high`, `level`, `events`, `n`, `method`, `note`, `verdict`; empty where one
+        lacks it.
     difference : tuple of float or None
         Second less first, with its interval at the level of both; `None` unless both have value and interval at one
         level. The interval combines the two independent ones (Zou and Donner 2008, doi:10.1002/sim.3095).
@@ -43,6 +45,33 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two evaluations.
+
+    Attributes
+    ----------
+    shared : bool
+        A package's aggregates, with small cells suppressed; else an evaluation as it is.
+    model : str
+        SHA-256 of its network, or empty.
+    created : str
+    patients : str
+        How many, in words.
+    suppressed : int
+        Numbers held back.
+    verdicts : dict of str to str
+        Of the shortcut audit, by contrast; empty without one.
+    """
+
+    shared: bool
+    model: str
+    created: str
+    patients: str
+    suppressed: int
+    verdicts: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """Two evaluations.
 
@@ -51,14 +80,22 @@ class Comparison:
     sentences : tuple of str
         What to know before reading.
     rows : tuple of Compared
+    sides : tuple of Side
+        The first and the second.
     """
 
     sentences: tuple[str, ...]
     rows: tuple[Compared, ...]
+    sides: tuple[Side, Side]
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
-        return {"schema": 1, "sentences": list(self.sentences), "rows": [asdict(row) for row in self.rows]}
+        return {
+            "schema": 1,
+            "sentences": list(self.sentences),
+            "sides": [asdict(side) for side in self.sides],
+            "rows": [asdict(row) for row in self.rows],
+        }
 
 
 def compare_evaluations(first: Path, second: Path) -> Comparison:
@@ -85,7 +122,8 @@ def compare_evaluations(first: Path, second: Path) -> Comparison:
     numbers = [_by_key(values) for values in (one, other)]
     keys = [*numbers[0], *(key for key in numbers[1] if key not in numbers[0])]
     rows = tuple(_compared(key, numbers[0].get(key), numbers[1].get(key)) for key in keys)
-    return Comparison(_sentences(one, other), rows)
+    sides = _side_of(one), _side_of(other)
+    return Comparison(_sentences(sides, same_films=_same_films(one, other)), rows, sides)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -138,7 +176,7 @@ def _compared(key: tuple[str, ...], one: Mapping[str, Any] | None, other: Mappin
 def _side(number: Mapping[str, Any] | None) -> dict[str, Any]:
     if number is None:
         return {}
-    return {name: number.get(name) for name in ("value", "low", "high", "level", "n", "note", "verdict")}
+    return {name: number.get(name) for name in _SIDE}
 
 
 def _difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[float, float, float] | None:
@@ -153,22 +191,50 @@ def _difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[float
     return moved, moved - below, moved + above
 
 
-def _sentences(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
-    models = [_model(values) for values in (one, other)]
+def _side_of(values: Mapping[str, Any]) -> Side:
+    shared = "suppressed_below" in values
+    table = values.get("table")
+    people = values.get("patients_in_tens") if shared else (table or {}).get("patients")
+    verdicts = {
+        str(name): str(found.get("verdict") if isinstance(found, Mapping) else found)
+        for name, found in (values.get("audit") or {}).items()
+    }
+    told = "not told" if not isinstance(people, int) else f"{people:,} or more" if shared else f"{people:,}"
+    held = values.get("held_back")
+    return Side(
+        shared=shared,
+        model=_model(values),
+        created=str(values.get("created") or "not told"),
+        patients=told,
+        suppressed=held if isinstance(held, int) else 0,
+        verdicts=verdicts,
+    )
+
+
+def _same_films(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    found = [(values.get("table") or {}).get("sha256") for values in (one, other)]
+    return bool(found[0]) and found[0] == found[1]
+
+
+def _sentences(sides: tuple[Side, Side], *, same_films: bool) -> tuple[str, ...]:
+    models = [side.model for side in sides]
     if models[0] and models[0][:12] == models[1][:12]:
         said = [f"Both judged the same model, {models[0][:12]}."]
     else:
         said = [f"Two models: {models[0][:12] or 'not named'} and {models[1][:12] or 'not named'}."]
-    for word, values in zip(("First", "Second"), (one, other), strict=True):
-        verdicts = {
-            name: found.get("verdict") if isinstance(found, Mapping) else found
-            for name, found in (values.get("audit") or {}).items()
-        }
-        told = "; ".join(f"{name}: {verdict}" for name, verdict in verdicts.items())
+    for word, side in zip(("First", "Second"), sides, strict=True):
+        told = "; ".join(f"{name}: {verdict}" for name, verdict in side.verdicts.items())
         said.append(f"{word}: shortcut audit {told}." if told else f"{word}: no shortcut audit.")
-        if held := values.get("held_back"):
-            said.append(f"{word}: {held} numbers are suppressed, for they tell of fewer than ten people.")
-    said.append(
-        "The two groups of people may differ in more than the place: a difference is not by itself one of the model."
-    )
+        if side.suppressed:
+            said.append(f"{word}: {side.suppressed} numbers are suppressed, for they tell of fewer than ten people.")
+    if same_films:
+        said.append(
+            "Both judged the same films: the two are not independent, and the intervals of the differences are wider "
+            "or narrower than they should be; compare them in pairs instead."
+        )
+    else:
+        said.append(
+            "The two groups of people may differ in more than the place: a difference is not by itself one of the "
+            "model."
+        )
     return tuple(said)

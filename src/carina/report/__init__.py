@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from carina.report.checklists import Checklist, Item, fill_checklists, load_checklists
+from carina.report.comparison_page import write_comparison
 from carina.report.evaluation_card import run_card
 from carina.report.evaluation_files import write_pdf, write_report
 from carina.report.evaluation_page import Report, ReportOptions, make_report, render_report
@@ -27,6 +28,7 @@ __all__ = [
     "read_run",
     "render_report",
     "run_card",
+    "write_comparison",
     "write_explain_page",
     "write_page",
     "write_pdf",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from contextlib import suppress
 from pathlib import Path
 
 from carina.errors import MissingExtraError, OutputError
 from carina.report.evaluation_card import run_card
 from carina.report.evaluation_page import Report, render_report
+from carina.report.html import write_whole
 
 __all__ = ["write_pdf", "write_report"]
 
@@ -43,9 +43,9 @@ def write_report(report: Report, out: Path | None = None) -> tuple[Path, ...]:
         "guidelines": [one.to_dict() for one in report.checklists],
     }
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    _write(folder / "checklists.json", text.encode())
-    _write(folder / "MODEL_CARD.md", run_card(report).encode())
-    _write(page, render_report(report).encode("utf-8", "replace"))
+    write_whole(folder / "checklists.json", text.encode())
+    write_whole(folder / "MODEL_CARD.md", run_card(report).encode())
+    write_whole(page, render_report(report).encode("utf-8", "replace"))
     return page, folder / "checklists.json", folder / "MODEL_CARD.md"
 
 
@@ -80,19 +80,5 @@ def write_pdf(report: Report, out: Path) -> Path:
     logging.getLogger("weasyprint").setLevel(logging.ERROR)  # it warns of every CSS property meant for screens
     fetcher = weasyprint.urls.URLFetcher(allowed_protocols={"data"})  # a report asks no host and no file
     document = weasyprint.HTML(string=render_report(report, paper=True), url_fetcher=fetcher)
-    _write(out, document.write_pdf())
+    write_whole(out, document.write_pdf())
     return out
-
-
-def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        part.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise OutputError(
-            f"a report must go where files can be written; {str(path)!r}: {error.strerror or type(error).__name__}"
-        ) from error

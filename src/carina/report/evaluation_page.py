@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.resources import files
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from carina.inference import Bundle
@@ -33,12 +29,12 @@ from carina.report.evaluation_tables import (
 )
 from carina.report.evaluation_words import anchor, cell_words, measure_words, number_markup
 from carina.report.flow import light_colours
+from carina.report.html import page_parts, page_templates
 from carina.report.page import words
 from carina.report.svg_figures import plain_colours
 
 __all__ = ["Report", "ReportOptions", "make_report", "render_report"]
 
-_POLICY = ("default-src 'none'", "img-src data:", "base-uri 'none'", "form-action 'none'")
 _GROUPS = {
     "proportions": ("proportion",),
     "classes": ("class",),
@@ -168,19 +164,7 @@ def render_report(report: Report, *, paper: bool = False) -> str:
     str
         HTML.
     """
-    room = files("carina.report") / "templates"
-    style = "".join((room / name).read_text("utf-8") for name in ("page.css", "explain.css", "evaluation.css"))
-    script = "" if paper else (room / "evaluation.js").read_text("utf-8")
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        loader=jinja2.FunctionLoader(lambda name: (room / name).read_text("utf-8")),
-    )
-    environment.globals.update(num=number_markup, anchor=anchor, measure=measure_words, cell=cell_words, words=words)
-    policy = [*_POLICY, f"style-src {_hash(style)}", f"script-src {_hash(script)}" if script else "script-src 'none'"]
-    now = report.options.now or datetime.now(UTC)
+    templates = page_templates(num=number_markup, anchor=anchor, measure=measure_words, cell=cell_words, words=words)
 
     def drawing(svg: str | None) -> Markup | None:
         if svg is None:
@@ -188,13 +172,12 @@ def render_report(report: Report, *, paper: bool = False) -> str:
         return Markup(plain_colours(svg) if paper else svg)  # noqa: S704 - our own drawing, text escaped by ElementTree
 
     run = report.run
-    return environment.get_template("evaluation.html.j2").render(
+    return templates.get_template("evaluation.html.j2").render(
         title=report.title,
-        policy="; ".join(policy),
-        style=Markup(style),  # noqa: S704 - the package's own file
-        script=Markup(script),  # noqa: S704 - the package's own file
+        **page_parts(
+            ("page.css", "explain.css", "evaluation.css"), None if paper else "evaluation.js", report.options.now
+        ),
         paper=paper,
-        date=f"{now:%d %B %Y, %H:%M} {now.tzname() or ''}".strip(),
         run=run,
         summary=report.summary,
         flow=drawing(light_colours(run_flow(run, report.flow, styled=True)) if paper else run_flow(run, report.flow)),
@@ -226,11 +209,6 @@ def render_report(report: Report, *, paper: bool = False) -> str:
         made=made_by(run),
         sentences=[str(one) for one in run.metrics.get("sentences") or []],
     )
-
-
-def _hash(content: str) -> str:
-    """CSP source of an inline block (W3C Content Security Policy Level 3, 6.7.3)."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
 
 
 def _wrong(entry: Mapping[str, Any]) -> str:

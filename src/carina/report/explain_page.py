@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from datetime import UTC, datetime
-from importlib.resources import files
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import cv2
-import jinja2
 import numpy as np
-from markupsafe import Markup
 from numpy.typing import NDArray
 
 from carina.errors import FilmRejectedError, OutputError
@@ -21,13 +16,13 @@ from carina.evidence.film_record import FilmRecord
 from carina.imaging import read_film
 from carina.inference import normalise_map
 from carina.report.explain_figures import draw_figures
+from carina.report.html import data_uri, page_parts, page_templates
 from carina.report.page import words
 from carina.report.pictures import paired_picture
 from carina.sampling import FilmTable
 
 __all__ = ["worst_films", "write_explain_page"]
 
-_POLICY = ("default-src 'none'", "img-src data:", "base-uri 'none'", "form-action 'none'")
 _SIDE = 300
 _WORST, _TYPICAL = 8, 4
 _LUNG_COLOUR, _BOX_COLOUR = (120, 220, 255), (255, 214, 70)
@@ -64,7 +59,7 @@ def write_explain_page(explanation: Explanation, table: FilmTable, out: Path, *,
         If they cannot be written.
     """
     drawn = draw_figures(explanation)
-    text = _render(explanation, table, drawn, now or datetime.now(UTC))
+    text = _render(explanation, table, drawn, now)
     page = out / "explain.html"
     try:
         (out / "figures").mkdir(parents=True, exist_ok=True)
@@ -115,30 +110,24 @@ def worst_films(explanation: Explanation) -> list[tuple[str, list[FilmRecord]]]:
     return [(heading, films) for heading, films in groups if films]
 
 
-def _render(explanation: Explanation, table: FilmTable, drawn: dict[str, bytes], now: datetime) -> str:
-    room = files("carina.report") / "templates"
-    style = "".join((room / name).read_text(encoding="utf-8") for name in ("page.css", "explain.css"))
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        loader=jinja2.FunctionLoader(lambda name: (room / name).read_text(encoding="utf-8")),
-    )
-    hashed = f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
-    return environment.get_template("explain.html.j2").render(
-        policy="; ".join((*_POLICY, f"style-src {hashed}")),
-        style=Markup(style),  # noqa: S704 - the package's own file
-        date=f"{now:%d %B %Y, %H:%M} {now.tzname() or ''}".strip(),
-        model=" ".join(explanation.model.values()),
-        counts=explanation.counts,
-        options=explanation.options,
-        framing=explanation.framing,
-        findings=findings(explanation),
-        figures=[(_uri(content, "png"), _CAPTIONS[name]) for name, content in drawn.items()],
-        films=[(heading, [_card(record, table) for record in films]) for heading, films in worst_films(explanation)],
-        tables=_tables(explanation),
-        notes=explanation.notes,
+def _render(explanation: Explanation, table: FilmTable, drawn: dict[str, bytes], now: datetime | None) -> str:
+    return (
+        page_templates()
+        .get_template("explain.html.j2")
+        .render(
+            **page_parts(("page.css", "explain.css"), now=now),
+            model=" ".join(explanation.model.values()),
+            counts=explanation.counts,
+            options=explanation.options,
+            framing=explanation.framing,
+            findings=findings(explanation),
+            figures=[(data_uri(content, "png"), _CAPTIONS[name]) for name, content in drawn.items()],
+            films=[
+                (heading, [_card(record, table) for record in films]) for heading, films in worst_films(explanation)
+            ],
+            tables=_tables(explanation),
+            notes=explanation.notes,
+        )
     )
 
 
@@ -257,7 +246,3 @@ def _group(name: str) -> str:
         "boxes_agreed": "films with boxes that the model calls so",
     }
     return known.get(name, name.replace("=", ": "))
-
-
-def _uri(content: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

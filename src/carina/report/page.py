@@ -5,25 +5,18 @@ The page calls no other host and runs only the one script in it, which its conte
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.resources import files
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
-from carina.errors import OutputError
+from carina.report.html import page_parts, page_templates, write_whole
 from carina.report.pictures import film_picture, heat_layers, heatmap_picture, lung_layer, opacity_layer
 from carina.report.readings import FilmReading, Readings, read_readings
 
-__all__ = ["PageOptions", "write_page"]
+__all__ = ["PageOptions", "words", "words_inside", "write_page"]
 
 _WORDS = {
     "normal": "Normal",
@@ -45,8 +38,6 @@ _CORRECTIONS = {
     "rotated_90_counterclockwise": "turned a quarter counter-clockwise",
     "rotated_180": "turned upside down",
 }
-_TEMPLATES = "templates"
-_POLICY = ("default-src 'none'", "img-src data:", "base-uri 'none'", "form-action 'none'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,53 +101,29 @@ def write_page(
         if done is not None:
             done(count)
     text = _render(readings, cards, options)
-    part = out.with_name(f".{out.name}.part")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        # A file name that is not UTF-8 on disk is shown with question marks.
-        part.write_text(text, encoding="utf-8", errors="replace")
-        part.replace(out)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        why = error.strerror or type(error).__name__
-        raise OutputError(f"the page must go to a file that can be written; {str(out)!r}: {why}") from error
+    # A file name that is not UTF-8 on disk is shown with question marks.
+    write_whole(out, text.encode("utf-8", "replace"), "the page")
     return readings
 
 
 def _render(readings: Readings, cards: list[dict[str, Any]], options: PageOptions) -> str:
     """Fill the template; every value is escaped there."""
-    room = files("carina.report") / _TEMPLATES
-    style = (room / "page.css").read_text(encoding="utf-8")
-    script = (room / "page.js").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        loader=jinja2.FunctionLoader(lambda name: (room / name).read_text(encoding="utf-8")),
-    )
-    now = options.now or datetime.now(UTC)
     order = sorted(readings.decisions.items(), key=lambda item: (item[0] == "refused", -item[1], item[0]))
-    return environment.get_template("page.html.j2").render(
-        title=options.title,
-        policy="; ".join((*_POLICY, f"style-src {_hash(style)}", f"script-src {_hash(script)}")),
-        style=Markup(style),  # noqa: S704 - the package's own file
-        script=Markup(script),  # noqa: S704 - the package's own file
-        date=f"{now:%d %B %Y, %H:%M} {now.tzname() or ''}".strip(),
-        models=_models(readings.shown),
-        counts=[{"key": key, "word": words(key), "count": count} for key, count in order],
-        total=readings.total,
-        unreadable=readings.unreadable,
-        first=options.start,
-        last=options.start + len(cards) - 1,
-        cards=cards,
+    return (
+        page_templates()
+        .get_template("page.html.j2")
+        .render(
+            title=options.title,
+            **page_parts(("page.css",), "page.js", options.now),
+            models=_models(readings.shown),
+            counts=[{"key": key, "word": words(key), "count": count} for key, count in order],
+            total=readings.total,
+            unreadable=readings.unreadable,
+            first=options.start,
+            last=options.start + len(cards) - 1,
+            cards=cards,
+        )
     )
-
-
-def _hash(content: str) -> str:
-    """CSP source of an inline block (W3C Content Security Policy Level 3, 6.7.3)."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
 
 
 def words(name: str) -> str:
@@ -199,7 +166,9 @@ def _card(reading: FilmReading, number: int, folder: Path, side: int) -> dict[st
         "file": reading.file,
         "decision": "refused" if reading.refused else str(reading.decision),
         "word": "Not judged" if reading.refused else words(str(reading.decision)),
-        "reason": None if reading.refused else _plain(reading.reason, reading.contrasts),
+        "reason": None
+        if reading.refused or reading.reason is None
+        else words_inside(reading.reason, reading.contrasts),
         "refusal": reading.refusal,
         "code": reading.error.code if reading.error is not None else None,
         "film": film,
@@ -265,21 +234,20 @@ def _boxes(reading: FilmReading) -> dict[str, Any] | None:
     }
 
 
-def _plain(sentence: str | None, names: Iterable[str]) -> str | None:
-    """Put the names of contrasts into words.
+def words_inside(sentence: str, names: Iterable[str]) -> str:
+    """Put the names of classes and contrasts inside a sentence into words.
 
     Examples
     --------
-    >>> _plain("covid19_given_pneumonia 0.93 is at or above 0.80", ["covid19_given_pneumonia"])
-    '“COVID-19, if pneumonia” 0.93 is at or above 0.80'
+    >>> words_inside("covid19_given_pneumonia 0.93 is at or above 0.80", ["covid19_given_pneumonia"])
+    '\u201cCOVID-19, if pneumonia\u201d 0.93 is at or above 0.80'
     """
-    if sentence is None:
-        return None
-    for name in names:
-        sentence = re.sub(
-            rf"(?<![\w-]){re.escape(name)}(?![\w-])", f"\u201c{words(name)}\u201d".replace("\\", r"\\"), sentence
-        )
-    return sentence
+    known = sorted(names, key=len, reverse=True)
+    if not known:
+        return sentence
+    found = "|".join(map(re.escape, known))
+    # One pass, for the words put in hold names themselves.
+    return re.sub(rf"(?<![\w-])(?:{found})(?![\w-])", lambda match: f"\u201c{words(match[0])}\u201d", sentence)
 
 
 def _percent(value: float) -> str:

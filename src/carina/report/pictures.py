@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import zipfile
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from carina.errors import CarinaError
 from carina.imaging.framing import Frame
 from carina.imaging.lung_fields import decode_mask
 from carina.inference.heatmap import normalise_map, overlay
+from carina.report.html import data_uri
 from carina.report.readings import FilmReading
 from carina.types import Array
 
@@ -159,7 +159,7 @@ def paired_picture(
     gap = np.zeros((size[1], _PAIR_GAP, 3), np.uint8)
     both = panels[0] if heat is None else np.hstack([panels[0], gap, panels[1]])
     content = cv2.imencode(".jpg", cv2.cvtColor(both, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _PAIR_QUALITY])[1]
-    return f"data:image/jpeg;base64,{base64.b64encode(content.tobytes()).decode()}"
+    return data_uri(content.tobytes(), "jpeg")
 
 
 def _grey(name: str | None, folder: Path, *, indexed: bool) -> NDArray[np.uint8] | None:
@@ -213,7 +213,7 @@ def _layer(heat: Array) -> str:
 
 def _png_uri(picture: NDArray[np.uint8]) -> str:
     content = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1]
-    return f"data:image/png;base64,{base64.b64encode(content.tobytes()).decode()}"
+    return data_uri(content.tobytes(), "png")
 
 
 def _inside(folder: Path, name: str, most: int) -> bytes | None:
@@ -243,4 +243,4 @@ def _data_uri(picture: NDArray[np.uint8], side: int) -> str:
         size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
         picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
     content = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]
-    return f"data:image/jpeg;base64,{base64.b64encode(content.tobytes()).decode()}"
+    return data_uri(content.tobytes(), "jpeg")
