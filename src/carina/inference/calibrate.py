@@ -24,10 +24,12 @@ from carina.inference.calibration import (
     ProportionRecord,
     ThresholdRecord,
     calibrated_probabilities,
+    level_units,
     levels,
     prediction_set,
     root_units,
 )
+from carina.inference.unshown import MOST_RATIO, Unshown, find_parts
 from carina.statistics import (
     Proportion,
     first_of_each,
@@ -42,6 +44,8 @@ __all__ = ["CoverageRow", "coverage_report", "fit_calibration", "least_patients"
 
 _FEWEST_NEGATIVES = 20
 """Patients: with fewer, 0.95 of a source's negatives would be all of them."""
+_FEWEST_SHOWN = 5
+"""Patients of a class that a source needs to show it."""
 _SLACK = 1e-9
 _ALL = "all"
 
@@ -122,7 +126,8 @@ def fit_calibration(
         Label and patient of each film, in the table's order.
     task : Task
     sources : sequence of str, (N,), optional
-        Source of each film. With it, temperatures rest on comparisons within a source alone, a rule's specificity is
+        Source of each film. With it, temperatures rest on comparisons within a source alone, evidence between classes
+        that no source shows side by side is held within bounds, a rule's specificity is
         kept within every source with at least 20 patients on the negative side, and operating points are also counted
         within each source (M36).
     ages : mapping of contrast to range or None
@@ -155,7 +160,8 @@ def fit_calibration(
     weights = 1.0 / films_of[owner]
     places = np.asarray([""] * len(labels) if sources is None else sources)
     temperature = _temperatures(_within_source(logits, targets, places), targets, weights, task)
-    probabilities = calibrated_probabilities(logits, task, temperature)
+    unshown = _unshown(calibrated_probabilities(logits, task, temperature), targets, weights, (owners, places), task)
+    probabilities = calibrated_probabilities(logits, task, temperature, unshown)
     thresholds: dict[str, ThresholdRecord] = {}
     points: dict[str, OperatingPoint] = {}
     within: dict[str, dict[str, OperatingPoint]] = {}
@@ -174,6 +180,7 @@ def fit_calibration(
     return Calibration(
         model_sha256=model_sha256,
         temperature=temperature,
+        unshown=unshown,
         class_mix=_class_mix(probabilities, targets, weights, task),
         thresholds=thresholds,
         operating_points=points,
@@ -261,6 +268,36 @@ def _class_mix(
     within = np.maximum(probabilities, np.finfo(np.float64).tiny) * targets
     shares = weights @ (within / within.sum(axis=1, keepdims=True))
     return dict(zip(task.classes, (shares / shares.sum()).tolist(), strict=True))
+
+
+def _unshown(
+    probabilities: NDArray[np.float64],
+    targets: NDArray[np.bool_],
+    weights: NDArray[np.float64],
+    owners_and_places: tuple[NDArray[Any], NDArray[Any]],
+    task: Task,
+) -> dict[str, Unshown]:
+    """Find the levels at which no source shows all units, each by enough patients (M36)."""
+    owners, places = owners_and_places
+    mix = _class_mix(probabilities, targets, weights, task)
+    members = {name: [name] for name in task.classes} | {name: list(classes) for name, classes in task.groups.items()}
+    result = {}
+    for level, units in level_units(task).items():
+        if level not in levels(task):
+            continue
+        columns = {unit: [task.classes.index(name) for name in members[unit]] for unit in units}
+        decided = {unit: ~np.delete(targets, numbers, axis=1).any(axis=1) for unit, numbers in columns.items()}
+        shown = {
+            str(place): [
+                unit for unit in units if np.unique(owners[decided[unit] & (places == place)]).size >= _FEWEST_SHOWN
+            ]
+            for place in np.unique(places)
+        }
+        parts = find_parts(units, {place: names for place, names in shown.items() if names})
+        if len(parts) > 1:
+            shares = np.array([sum(mix[name] for unit in part for name in members[unit]) for part in parts])
+            result[level] = Unshown(parts=parts, shares=tuple((shares / shares.sum()).tolist()), ratio=MOST_RATIO)
+    return result
 
 
 def _check_sides(contrast: str, truth: NDArray[np.float64], least: int) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from carina.errors import CalibrationError
+from carina.inference.unshown import Unshown, held_within
 from carina.tasks import Task, Threshold
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "ProportionRecord",
     "ThresholdRecord",
     "calibrated_probabilities",
+    "level_units",
     "levels",
     "prediction_set",
     "prior_shift",
@@ -117,6 +119,8 @@ class Calibration(_Record):
         Of the model file that gave the logits; the calibration is refused with another.
     temperature : dict of level to float
         ``"root"`` and each group with at least two classes.
+    unshown : dict of level to Unshown
+        Levels at which no source shows all parts, and the bound that their evidence is held within.
     class_mix : dict of class to float
         Shares of the classes among the `calibrate` patients' films; the probabilities belong to it.
     thresholds : dict of contrast to ThresholdRecord
@@ -132,6 +136,7 @@ class Calibration(_Record):
 
     model_sha256: str
     temperature: dict[str, float]
+    unshown: dict[str, Unshown] = Field(default_factory=dict)
     class_mix: dict[str, float]
     thresholds: dict[str, ThresholdRecord]
     operating_points: dict[str, OperatingPoint] = Field(default_factory=dict)
@@ -190,6 +195,11 @@ class Calibration(_Record):
             raise CalibrationError(f"the calibration has thresholds for unknown contrasts {sorted(unknown)!r}")
         if missing := set(levels(task)) - set(self.temperature):
             raise CalibrationError(f"the calibration has no temperature for {sorted(missing)!r}")
+        for level, told in self.unshown.items():
+            if level not in levels(task) or not told.fits(level_units(task)[level]):
+                raise CalibrationError(
+                    f"the calibration's parts of {level!r} must be the units of that level, once each"
+                )
 
     def decision_thresholds(self) -> dict[str, Threshold]:
         """As `carina.tasks.decide` takes them."""
@@ -215,6 +225,11 @@ def root_units(task: Task) -> dict[str, tuple[int, ...]]:
     return {name: tuple(numbers) for name, numbers in units.items()}
 
 
+def level_units(task: Task) -> dict[str, tuple[str, ...]]:
+    """Units of each level: groups and ungrouped classes at the root, classes in a group."""
+    return {ROOT: tuple(root_units(task)), **{name: tuple(members) for name, members in task.groups.items()}}
+
+
 def levels(task: Task) -> tuple[str, ...]:
     """Levels with a temperature: the root, if it has two units, and each group of at least two classes.
 
@@ -224,13 +239,17 @@ def levels(task: Task) -> tuple[str, ...]:
 
 
 def calibrated_probabilities(
-    logits: NDArray[np.floating[Any]], task: Task, calibration: Calibration | Mapping[str, float] | None = None
+    logits: NDArray[np.floating[Any]],
+    task: Task,
+    calibration: Calibration | Mapping[str, float] | None = None,
+    unshown: Mapping[str, Unshown] | None = None,
 ) -> NDArray[np.float64]:
     """Class probabilities of a network's logits.
 
     With groups: P(class) = P(unit) x P(class | unit). P(unit) is the softmax, at temperature ``"root"``, over the units
     (a group's logit is the logsumexp of its classes'); P(class | group) is the softmax within the group, at its own.
-    At temperature 1 this equals the plain softmax over all classes.
+    At temperature 1 this equals the plain softmax over all classes. Between parts of a level that no source shows side
+    by side the evidence is then held within a likelihood ratio (`carina.inference.unshown`).
 
     Parameters
     ----------
@@ -238,6 +257,8 @@ def calibrated_probabilities(
     task : Task
     calibration : Calibration or mapping of level to temperature, optional
         Without it, or for a level it lacks, the temperature is 1.
+    unshown : mapping of level to Unshown, optional
+        Taken from the calibration where one is given whole.
 
     Returns
     -------
@@ -264,13 +285,20 @@ def calibrated_probabilities(
         raise CalibrationError(f"logits must have the shape (B, {len(task.classes)}); found {values.shape!r}")
     if not np.isfinite(values).all():
         raise CalibrationError("logits must be finite; the network gave NaN or infinity")
-    temperature = calibration.temperature if isinstance(calibration, Calibration) else calibration or {}
+    if isinstance(calibration, Calibration):
+        temperature, unshown = calibration.temperature, calibration.unshown
+    else:
+        temperature, unshown = calibration or {}, unshown or {}
     units = root_units(task)
     roots = np.stack([np.logaddexp.reduce(values[:, numbers], axis=1) for numbers in units.values()], axis=1)
     log_units = _log_softmax(roots / temperature.get(ROOT, 1.0))
+    if ROOT in unshown:
+        log_units = held_within(log_units, list(units), unshown[ROOT])
     result = np.zeros_like(values)
     for column, (name, numbers) in enumerate(units.items()):
         within = _log_softmax(values[:, numbers] / temperature.get(name, 1.0))
+        if name in unshown:
+            within = held_within(within, [task.classes[number] for number in numbers], unshown[name])
         result[:, numbers] = np.exp(log_units[:, [column]] + within)
     return result
 

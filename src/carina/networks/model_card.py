@@ -155,6 +155,13 @@ def _calibration(description: Mapping[str, Any]) -> Iterator[str]:
         f"On {calibration['films']} `calibrate` films. Class mix: {mix}; `carina predict --prevalence` corrects for "
         f"another. Temperatures: {temperatures}."
     )
+    for level, told in calibration.get("unshown", {}).items():
+        parts = " from ".join(" or ".join(part) for part in reversed(told["parts"]))
+        yield ""
+        yield (
+            f"No source of these films tells {parts} ({level}): what the network says of that is held within a "
+            f"likelihood ratio of {told['ratio']:g} around their shares, and is not surer for being trained on (M36)."
+        )
     yield ""
     yield "| contrast | low | high | ages |"
     yield "|---|---|---|---|"
