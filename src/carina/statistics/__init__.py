@@ -7,6 +7,7 @@ from carina.statistics.accuracy import (
     threshold_for_band,
     threshold_for_specificity,
 )
+from carina.statistics.agreement import IntraclassCorrelation, eta_squared_ranks, intraclass_correlation
 from carina.statistics.association import (
     Association,
     Term,
@@ -95,6 +96,7 @@ __all__ = [
     "DecisionCurve",
     "Estimate",
     "Expectation",
+    "IntraclassCorrelation",
     "LogisticFit",
     "McNemar",
     "PrCurve",
@@ -131,6 +133,7 @@ __all__ = [
     "delong_auc",
     "design_effect",
     "effective_sample_size",
+    "eta_squared_ranks",
     "expected_calibration_error",
     "expected_width",
     "films_for_auc_difference",
@@ -145,6 +148,7 @@ __all__ = [
     "fit_temperature",
     "holm",
     "interaction_test",
+    "intraclass_correlation",
     "is_separated",
     "korn_graubard",
     "likelihood_ratio_test",
