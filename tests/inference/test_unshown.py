@@ -20,10 +20,10 @@ OTHERS_AND_COVID = (("bacterial", "viral"), ("covid19",))
 
 
 def _films(sources: dict[str, str]) -> dict[str, Any]:
-    """Forty films a class, each of its own patient, clearly told apart by the logits."""
+    """Forty films a class, each of its own patient, told apart by the logits, not without error."""
     rng = np.random.default_rng(7)
     labels = [name for name in TASK.classes for _ in range(40)]
-    logits = rng.normal(size=(len(labels), 4)) + 4.0 * TASK.targets(labels)
+    logits = rng.normal(size=(len(labels), 4)) + 2.0 * TASK.targets(labels)
     return {
         "logits": logits,
         "labels": labels,
@@ -50,8 +50,8 @@ def test_a_class_that_shares_no_source_with_the_others_of_its_group_is_parted() 
     films = _films({"normal": "a", "bacterial": "a", "viral": "a", "covid19": "b"})
     found = _fitted(films).unshown
     assert {level: told.parts for level, told in found.items()} == {"pneumonia": OTHERS_AND_COVID}
-    # 40 films of each class: by the network's own sharing out, a third of the pneumonias are COVID-19.
-    assert found["pneumonia"].shares == pytest.approx((2 / 3, 1 / 3), abs=0.02)
+    # 40 patients of each class, so that a third of the pneumonias are COVID-19.
+    assert found["pneumonia"].shares == pytest.approx((2 / 3, 1 / 3), abs=1e-6)
 
 
 def test_nothing_is_parted_where_one_source_shows_all() -> None:
@@ -76,7 +76,7 @@ def test_no_film_moves_the_odds_by_more_than_the_ratio_and_their_order_stays() -
     covid, before = (TASK.contrast_probability("covid19_given_pneumonia", chances) for chances in (held, free))
     share = calibration.unshown["pneumonia"].shares[1]
     ratio = covid / (1 - covid) / (share / (1 - share))
-    assert 2.9 < ratio.max() < 3.0 + 1e-9
+    assert 2.5 < ratio.max() < 3.0 + 1e-9
     assert ratio.min() > 1 / 3 - 1e-9
     assert (np.diff(covid[np.argsort(before)]) > -1e-12).all()
     for contrast in ("pneumonia", "bacterial_given_pneumonia_without_covid19"):
