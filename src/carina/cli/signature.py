@@ -1,0 +1,78 @@
+"""`carina signature`: whether texture tells a contrast apart, and whether that can be believed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["signature"]
+
+
+def signature(
+    features: Annotated[Path, typer.Argument(help="Features, Parquet or CSV, as `carina texture` writes them.")],
+    contrast: Annotated[str, typer.Option(help="Contrast of the task, such as covid19_given_pneumonia.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for signature.json, features.csv and model.json.")],
+    stability: Annotated[
+        Path | None, typer.Option(help="Stability of each feature; unstable ones stay out of models.")
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="A network's predictions, or films.parquet of an evaluation: does texture add?")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Film table, where the predictions name files and not image_id.")
+    ] = None,
+    task: Annotated[Path | None, typer.Option(help="Task file; the default task if left out.")] = None,
+    harmonise: Annotated[
+        bool, typer.Option("--harmonise", help="Bring sources together (ComBat), fitted inside each fold.")
+    ] = False,
+    permutations: Annotated[
+        int, typer.Option(min=0, max=10_000, help="Times labels are dealt anew in each source.")
+    ] = 99,
+    folds: Annotated[int, typer.Option(min=2, max=20, help="Outer folds, by patient.")] = 5,
+    most: Annotated[int, typer.Option(min=1, max=1000, help="Features a model may use at most.")] = 60,
+    seed: Annotated[int, typer.Option(min=0, help="Of folds, models and permutations.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print signature.json.")] = False,
+) -> None:
+    """Look for a signature of texture, with effects, false discovery rate, nested models, a null and a verdict.
+
+    Writes signature.json, features.csv with every feature, scores.csv with every film's scores and model.json with the
+    coefficients. "shown" needs films of both sides from one source.
+
+    Example: carina signature features.parquet --contrast covid19_given_pneumonia --out signature
+    """
+    from carina.cli.progress import counting  # noqa: PLC0415 - verbs import inside their function
+    from carina.evidence.signature import SignatureOptions, find_signature  # noqa: PLC0415 - as above
+    from carina.evidence.signature_files import write_signature  # noqa: PLC0415 - as above
+    from carina.evidence.signature_harmonise import fit_combat  # noqa: PLC0415 - as above
+    from carina.evidence.signature_models import ModelOptions  # noqa: PLC0415 - as above
+    from carina.evidence.signature_other import network_scores  # noqa: PLC0415 - as above
+    from carina.evidence.signature_table import read_feature_table, read_stability  # noqa: PLC0415 - as above
+    from carina.tasks import default_task, load_task  # noqa: PLC0415 - as above
+
+    chosen = default_task() if task is None else load_task(task)
+    table = read_feature_table(features)
+    stable = None if stability is None else read_stability(stability)
+    other = None if predictions is None else network_scores(predictions, table, chosen, contrast, data)
+    models = ModelOptions(folds=folds, most=most, seed=seed, harmonise=fit_combat if harmonise else None)
+    options = SignatureOptions(models, permutations)
+    finished: list[str] = []
+    with counting(2 + 2 * len(set(table.column("source").tolist())), "parts") as done:
+
+        def tell(what: str) -> None:
+            finished.append(what)
+            done(len(finished))
+
+        found = find_signature(table, contrast, chosen, options, stability=stable, other=other, done=tell)
+    values = write_signature(found, out)
+    if as_json:
+        typer.echo(json.dumps(values, ensure_ascii=False, allow_nan=False))
+        return
+    if table.left_out:
+        sys.stderr.write(f"{len(table.left_out)} features are constant or empty and were left out\n")
+    for sentence in values["sentences"]:
+        typer.echo(sentence)
+    typer.echo(f"{len(found.effects)} features in {out / 'features.csv'}")

@@ -1,0 +1,376 @@
+"""Signatures of texture: which features tell a contrast apart, and whether that outlives an honest test (M27, M36)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from carina.errors import SettingsError, TableError, TaskError
+from carina.evidence.evaluation_films import source_scope
+from carina.evidence.signature_effects import Effect, feature_effects
+from carina.evidence.signature_fusion import Fusion, judge_fusion
+from carina.evidence.signature_models import (
+    LinearModel,
+    ModelOptions,
+    Sample,
+    cross_validate,
+    fit_then_score,
+)
+from carina.evidence.signature_permutation import permuted_areas
+from carina.evidence.signature_table import FeatureTable, Stability
+from carina.evidence.signature_verdict import ALPHA, SignatureVerdict, conclude_signature
+from carina.statistics import Estimate, clustered_auc
+from carina.tasks import Task
+
+__all__ = ["LEAST_PATIENTS", "Part", "Permutation", "Signature", "SignatureOptions", "find_signature"]
+
+LEAST_PATIENTS = 10
+"""Patients that each side of a contrast needs, of all films and of a source that is judged by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureOptions:
+    """What is asked.
+
+    Attributes
+    ----------
+    models : ModelOptions
+    permutations : int
+        Times that labels are dealt anew within each source; 0 leaves the null out, and nothing can be shown then.
+    level : float
+        Of all intervals, in (0, 1).
+    """
+
+    models: ModelOptions = field(default_factory=ModelOptions)
+    permutations: int = 99
+    level: float = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Permutation:
+    """The same search on labels dealt anew.
+
+    Attributes
+    ----------
+    observed : float
+        AUC of the elastic net on the labels as they are, its penalty held.
+    p : float
+        Share of all searches, this one among them, that found as much.
+    upper : float
+        AUC that one search in twenty exceeds where there is nothing.
+    repeats : int
+    """
+
+    observed: float
+    p: float
+    upper: float
+    repeats: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Models judged on one part of the films.
+
+    Attributes
+    ----------
+    name : str
+        ``"all"``, ``"source=nih"`` or ``"left_out=nih"``: fitted to all other sources, judged on that one.
+    scope : str or None
+        As `carina.evidence.numbers.Number.sources`.
+    films, patients, positives : int
+    areas : dict of str to Estimate
+        AUC of films that the model was not fitted to, by kind of model.
+    scores : dict of str to ndarray, (M,)
+        Log odds by kind.
+    rows : ndarray of int, (M,)
+        Of the contrast's films.
+    chosen : dict of str to list of dict
+        Settings chosen in each fold.
+    used : dict of str to int
+        Folds in which the elastic net used a feature.
+    permutation : Permutation or None
+    fusion : dict of str to Fusion
+        By kind, where another model's scores were given.
+    """
+
+    name: str
+    scope: str | None
+    films: int
+    patients: int
+    positives: int
+    areas: dict[str, Estimate]
+    scores: dict[str, NDArray[np.float64]]
+    rows: NDArray[np.intp]
+    chosen: dict[str, list[dict[str, float]]]
+    used: dict[str, int] = field(default_factory=dict)
+    permutation: Permutation | None = None
+    fusion: dict[str, Fusion] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signature:
+    """What was found of one contrast.
+
+    Attributes
+    ----------
+    contrast : str
+    task : Task
+    table : FeatureTable
+        Films whose side is known.
+    positive : ndarray of bool, (N,)
+    effects : list of Effect
+        Of every feature that could be measured, stable or not.
+    stability : Stability or None
+    kept : tuple of str
+        Features that models may use.
+    parts : list of Part
+    not_judged : list of str
+        Sentences: sources that could not be judged by themselves, and why.
+    model : LinearModel or None
+        Fitted to the sources that have both sides, or to all films where none has; `model_films` says which.
+    model_features : tuple of str
+        Names of its columns.
+    model_films : str
+    verdict : SignatureVerdict
+    options : SignatureOptions
+    """
+
+    contrast: str
+    task: Task
+    table: FeatureTable
+    positive: NDArray[np.bool_]
+    effects: list[Effect]
+    stability: Stability | None
+    kept: tuple[str, ...]
+    parts: list[Part]
+    not_judged: list[str]
+    model: LinearModel | None
+    model_features: tuple[str, ...]
+    model_films: str
+    verdict: SignatureVerdict
+    options: SignatureOptions
+
+    def part(self, name: str) -> Part | None:
+        """Part of a name; `None` where there is none."""
+        return next((one for one in self.parts if one.name == name), None)
+
+
+def find_signature(
+    table: FeatureTable,
+    contrast: str,
+    task: Task,
+    options: SignatureOptions | None = None,
+    *,
+    stability: Stability | None = None,
+    other: NDArray[np.floating[Any]] | None = None,
+    done: Callable[[str], None] | None = None,
+) -> Signature:
+    """Look for a signature of a contrast.
+
+    Parameters
+    ----------
+    table : FeatureTable
+    contrast : str
+        Of the task.
+    task : Task
+    options : SignatureOptions or None
+        The defaults without.
+    stability : Stability or None
+        Features that it does not keep have an effect but no part in a model; one it does not name is kept.
+    other : ndarray, (N,), optional
+        Log odds of the contrast by another model, such as the network, for each film of the table; NaN where there are
+        none.
+    done : callable, optional
+        Called with what was finished.
+
+    Returns
+    -------
+    Signature
+
+    Raises
+    ------
+    TaskError
+        If the task has no such contrast.
+    TableError
+        If a side has fewer than 10 patients, or no stable feature is left.
+    """
+    chosen, tell = options or SignatureOptions(), done or (lambda _: None)
+    if contrast not in task.contrasts:
+        raise TaskError(f"task {task.name!r} has the contrasts {sorted(task.contrasts)}; found {contrast!r}")
+    films, positive, scores = _films_of(table, contrast, task, other)
+    patients, sources = films.column("patient_id"), films.column("source")
+    kept = _kept(films.names, stability)
+    sample = Sample(films.with_features(kept).values, positive, patients, sources)
+    inside, not_judged = _judged_sources(sample)
+    _check_permutations(chosen.permutations, len(inside))
+    effects = feature_effects(films.values, films.names, positive, patients, sources, level=chosen.level)
+    tell("effects")
+    parts = [_part("all", sample, np.arange(len(sample)), kept=kept, options=chosen, other=scores)]
+    tell("all films")
+    for name in inside:
+        rows = np.flatnonzero(sources == name)
+        if len(rows) == len(sample):  # one source: the part is all films
+            parts.append(replace(parts[0], name=f"source={name}"))
+        else:
+            parts.append(_part(f"source={name}", sample, rows, kept=kept, options=chosen, other=scores))
+        parts[-1] = _with_null(parts[-1], sample, chosen)
+        tell(f"source {name}")
+        if (left := _left_out(name, sample, chosen)) is not None:
+            parts.append(left)
+            tell(f"without {name}")
+    fitted = np.flatnonzero(np.isin(sources, inside)) if inside else np.arange(len(sample))
+    model = fit_then_score(sample.take(fitted), sample.take(fitted[:1]), chosen.models)[2]
+    seen = [str(label) for label in set(films.column("label")[np.isin(sources, inside)].tolist())]
+    verdict = conclude_signature(parts, effects, kept, _beyond(contrast, task, seen) + not_judged, level=chosen.level)
+    return Signature(
+        contrast, task, films, positive, effects, stability, kept, parts, not_judged, model,
+        () if model is None else tuple(kept[column] for column in model.columns.tolist()),
+        f"sources {', '.join(inside)}" if inside else "all films, each source of one side",
+        verdict, chosen,
+    )  # fmt: skip
+
+
+def _films_of(
+    table: FeatureTable, contrast: str, task: Task, other: NDArray[Any] | None
+) -> tuple[FeatureTable, NDArray[np.bool_], NDArray[np.float64] | None]:
+    """Films whose label decides a side, and their sides; refused where a side has too few patients."""
+    known = [label if label in task.classes or label in task.label_sets else None for label in table.column("label")]
+    truth = np.full(len(known), np.nan)
+    named = [row for row, label in enumerate(known) if label is not None]
+    truth[named] = task.contrast_truth(contrast, [str(known[row]) for row in named])
+    rows = np.flatnonzero(~np.isnan(truth))
+    films, positive = table.take(rows), truth[rows] == 1.0
+    people = films.column("patient_id")
+    for side, chosen in (("positive", positive), ("negative", ~positive)):
+        count = len(set(people[chosen].tolist()))
+        if count < LEAST_PATIENTS:
+            raise TableError(
+                f"each side of {contrast!r} must have films of {LEAST_PATIENTS} patients; the {side} side has "
+                f"{int(chosen.sum())} films of {count}: "
+                + (
+                    "there is one class only, so add films of the other"
+                    if not count
+                    else "add films, or ask another contrast"
+                )
+            )
+    return films, positive, None if other is None else np.asarray(other, np.float64)[rows]
+
+
+def _kept(names: Sequence[str], stability: Stability | None) -> tuple[str, ...]:
+    if stability is None:
+        return tuple(names)
+    kept = tuple(name for name in names if stability.keep.get(name, True))
+    if not kept:
+        raise TableError(
+            f"a signature needs stable features; the stability table keeps none of the {len(names)} that vary"
+        )
+    return kept
+
+
+def _judged_sources(sample: Sample) -> tuple[list[str], list[str]]:
+    """Find the sources with enough patients on both sides; a sentence on each other one."""
+    inside, sentences = [], []
+    for name in sorted(set(sample.sources.tolist())):
+        here = sample.sources == name
+        counts = [len(set(sample.patients[here & side].tolist())) for side in (sample.positive, ~sample.positive)]
+        if min(counts) >= LEAST_PATIENTS:
+            inside.append(name)
+        else:
+            lacking = "positive" if counts[0] < counts[1] else "negative"
+            sentences.append(
+                f"{name or 'The table without sources'} cannot be judged by itself: {min(counts)} patients on the "
+                f"{lacking} side, where {LEAST_PATIENTS} are needed."
+            )
+    return inside, sentences
+
+
+def _check_permutations(repeats: int, sources: int) -> None:
+    """Raise where labels are dealt anew too few times for any result to be beyond chance."""
+    least = math.ceil(max(sources, 1) / ALPHA) - 1
+    if 0 < repeats < least:
+        raise SettingsError(
+            f"with {sources} sources judged by themselves labels must be dealt anew at least {least} times, or nothing "
+            f"could be shown; found {repeats}: give more, or 0 to leave the test out"
+        )
+
+
+def _part(
+    name: str,
+    sample: Sample,
+    rows: NDArray[np.intp],
+    *,
+    kept: Sequence[str],
+    options: SignatureOptions,
+    other: NDArray[np.float64] | None,
+) -> Part:
+    part = sample.take(rows)
+    own = None if other is None or not np.isfinite(other[rows]).any() else other[rows]
+    crossed = cross_validate(part, options.models, own)
+    fusion = {
+        kind: judge_fusion(part, own, crossed.scores[kind], fused, options.level)
+        for kind, fused in (crossed.fused.items() if own is not None else ())
+        if own is not None
+    }
+    used = {kept[column]: count for column, count in sorted(crossed.used.items(), key=lambda item: -item[1])}
+    return Part(
+        name, source_scope(part.sources.tolist(), part.positive), len(part), len(set(part.patients.tolist())),
+        int(part.positive.sum()), _areas(part, crossed.scores, options.level), crossed.scores, rows, crossed.chosen,
+        used, None, fusion,
+    )  # fmt: skip
+
+
+def _areas(part: Sample, scores: dict[str, NDArray[np.float64]], level: float) -> dict[str, Estimate]:
+    found = {}
+    for kind, values in scores.items():
+        known = np.isfinite(values)
+        found[kind] = clustered_auc(
+            part.positive[known].astype(np.float64), values[known], part.patients[known].astype(str), level
+        )
+    return found
+
+
+def _with_null(part: Part, sample: Sample, options: SignatureOptions) -> Part:
+    """Add the search on labels dealt anew, its penalty the one most folds chose."""
+    if not options.permutations or "elastic_net" not in part.chosen:
+        return part
+    chosen = [(one["C"], one["l1_ratio"]) for one in part.chosen["elastic_net"]]
+    penalty, ratio = max(sorted(set(chosen)), key=chosen.count)
+    settings = {"C": penalty, "l1_ratio": ratio}
+    observed, drawn = permuted_areas(sample.take(part.rows), options.models, settings, options.permutations)
+    drawn = drawn[np.isfinite(drawn)]
+    p = (1 + int((drawn >= observed - 1e-12).sum())) / (1 + len(drawn))
+    return replace(part, permutation=Permutation(observed, p, float(np.quantile(drawn, 0.95)), len(drawn)))
+
+
+def _left_out(name: str, sample: Sample, options: SignatureOptions) -> Part | None:
+    """Fit to all other sources and judge one; `None` where no other source has both sides."""
+    here = sample.sources == name
+    rest = sample.take(np.flatnonzero(~here))
+    inside, _ = _judged_sources(rest)
+    if not inside:
+        return None
+    # A source of one side teaches the source, not the disease: only those with both sides are learned from.
+    train = rest.take(np.flatnonzero(np.isin(rest.sources, inside)))
+    rows = np.flatnonzero(here)
+    test = sample.take(rows)
+    plain = replace(options.models, harmonise=None)
+    scores, chosen, _ = fit_then_score(train, test, plain)
+    return Part(
+        f"left_out={name}", "one source", len(test), len(set(test.patients.tolist())), int(test.positive.sum()),
+        _areas(test, scores, options.level), scores, rows, {kind: [one] for kind, one in chosen.items()},
+    )  # fmt: skip
+
+
+def _beyond(contrast: str, task: Task, seen: Sequence[str]) -> list[str]:
+    """Classes of the contrast on which the sources judged by themselves say nothing."""
+    chosen = task.contrasts[contrast]
+    members = {member for label in seen for member in task.members(label)}
+    missing = sorted({*chosen.positive, *chosen.negative} - members)
+    if not members or not missing:
+        return []
+    return [f"No source that has both sides has films of {', '.join(missing)}: nothing is said about them."]
