@@ -20,7 +20,7 @@ from carina.archive.store import Store
 from carina.archive.tables import AuditRow, FilmRow, LedgerRow, RecordSetRow, RunRow
 from carina.errors import ArchiveError
 
-__all__ = ["Archive", "RecordSet"]
+__all__ = ["Archive", "RecordSet", "append_audit"]
 
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _BATCH = 1_000
@@ -77,7 +77,7 @@ class Archive:
     """
 
     def __init__(self, engine: Engine, store: Store) -> None:
-        self._engine = engine
+        self.engine = self._engine = engine
         self._store = store
 
     def close(self) -> None:
@@ -268,7 +268,7 @@ class Archive:
         with writing(self._engine) as connection:
             counts = write_labels(connection, frame, why)
             if counts.added or counts.changed or counts.removed:
-                _audit(connection, "labelled", {**asdict(counts), "reason": why})
+                append_audit(connection, "labelled", {**asdict(counts), "reason": why})
         return counts
 
     def labels(self) -> pl.DataFrame:
@@ -297,7 +297,7 @@ class Archive:
             JSON values; counts, hashes and pseudonyms, never an identifier.
         """
         with writing(self._engine) as connection:
-            return _audit(connection, event, details or {})
+            return append_audit(connection, event, details or {})
 
     def audit_log(self) -> list[AuditEntry]:
         """Every entry, oldest first."""
@@ -370,9 +370,12 @@ def _current(connection: Connection, table: str) -> RecordSet | None:
     return None if row is None else RecordSet(*row)
 
 
-def _audit(connection: Connection, event: str, details: Mapping[str, Any]) -> AuditEntry:
+def append_audit(connection: Connection, event: str, details: Mapping[str, Any]) -> AuditEntry:
+    """Append to the audit log in a transaction that writes."""
     lock_audit(connection)
-    last = connection.execute(select(AuditRow.sequence, AuditRow.hash).order_by(AuditRow.sequence.desc())).first()
+    last = connection.execute(
+        select(AuditRow.sequence, AuditRow.hash).order_by(AuditRow.sequence.desc()).limit(1)
+    ).first()
     sequence, previous = (1, START) if last is None else (last.sequence + 1, last.hash)
     at, text = _now(), canonical(details)
     entry = AuditEntry(sequence, at, event, text, previous, seal(sequence, at, event, text, previous))

@@ -25,6 +25,8 @@ from carina.errors import ArchiveError, MissingExtraError
 __all__ = ["Store", "StoredFile"]
 
 _TEMPORARY = ".part-"
+_SPREAD = frozenset({"films", "received", "results"})
+"""Folders that may hold a million files."""
 _NAME = re.compile(r"[a-z_]+(/[a-z_]+)*")
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
 
@@ -117,7 +119,7 @@ class Store:
         if not _NAME.fullmatch(folder) or not _SUFFIX.fullmatch(suffix):
             raise ValueError(f"folder and suffix must be plain lower-case names; found {folder!r}, {suffix!r}")
         digest = hashlib.sha256(data).hexdigest()
-        between = f"{digest[:2]}/{digest[2:4]}/" if folder == "films" else ""
+        between = f"{digest[:2]}/{digest[2:4]}/" if folder in _SPREAD else ""
         path = f"{folder}/{between}{digest}{suffix}"
         new = self._put_local(path, data) if self._local is not None else self._put_remote(path, data)
         return StoredFile(digest, path, len(data), new)

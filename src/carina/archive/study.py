@@ -24,8 +24,10 @@ from typing import Any, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import Engine, insert, select
 
+from carina.archive.accounts import Accounts
 from carina.archive.archive import Archive
 from carina.archive.database import newest_revision, open_engine, reading, revision, upgrade, writing
+from carina.archive.desk import Desk
 from carina.archive.store import Store
 from carina.archive.tables import MetaRow
 from carina.errors import ArchiveError
@@ -108,6 +110,21 @@ class Study:
         if self.file.keys is None:
             raise ArchiveError("a service study has no keys: its films stay identified")
         return (self.folder / self.file.keys).resolve()
+
+    @property
+    def accounts(self) -> Accounts:
+        """Users and sessions of a service study."""
+        return Accounts(self._service_engine())
+
+    @property
+    def desk(self) -> Desk:
+        """Films at the desk of a service study."""
+        return Desk(self._service_engine())
+
+    def _service_engine(self) -> Engine:
+        if self.kind != "service":
+            raise ArchiveError(f"this needs a service study ({_MADE_FOR['service']}); this is a research study")
+        return self.archive.engine
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,147 @@
+"""The worklist: a page of films out of a million, by keyset, never by counting rows past.
+
+A film's place is ``due_at``: its receipt plus the longest wait times (1 - urgency). It never changes with time, so
+that an index gives the order; and nothing received more than the longest wait after a film can pass it: no film
+starves. A film that a doctor has reported is due `REPORTED` seconds later than any that waits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+from sqlalchemy import Connection, Select, intersect, select, tuple_
+
+from carina.archive.desk_tables import DeskFilmRow, DeskWordRow
+from carina.errors import ArchiveError
+
+__all__ = ["REPORTED", "Order", "State", "WorklistQuery", "due", "query_page", "words_of"]
+
+State: TypeAlias = Literal["received", "queued", "read", "refused", "failed", "reported"]
+Order: TypeAlias = Literal["due", "received"]
+
+REPORTED: Final = 1e11
+"""Seconds, some 3,000 years: beyond what any waiting film is due at."""
+_MOST_MATCHES: Final = 1_000
+_LONGEST_WORD: Final = 64
+_SHORTEST_SEARCH: Final = 2
+_UNKNOWN_URGENCY: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class WorklistQuery:
+    """What a page of the worklist shows.
+
+    Attributes
+    ----------
+    order : {"due", "received"}
+        By priority, or newest first.
+    open_only : bool
+        Leave out what is reported; in the order ``"due"`` alone.
+    state, decision : str or None
+    search : str
+        Beginnings of words: patient's id, accession number, parts of the name; all must fit.
+    after : tuple of (float, str) or None
+        What `Page.following` of the page before said.
+    rows : int
+    """
+
+    order: Order = "due"
+    open_only: bool = True
+    state: State | None = None
+    decision: str | None = None
+    search: str = ""
+    after: tuple[float, str] | None = None
+    rows: int = 50
+
+
+def due(received_at: float, urgency: float | None, longest_wait: float) -> float:
+    """When a film is due, seconds since 1970.
+
+    Parameters
+    ----------
+    received_at : float
+        Seconds since 1970.
+    urgency : float or None
+        In [0, 1]; None while it is not known, which counts as 0.5.
+    longest_wait : float
+        Seconds.
+
+    Examples
+    --------
+    >>> due(1000.0, 1.0, 600.0), due(1000.0, 0.0, 600.0), due(1000.0, None, 600.0)
+    (1000.0, 1600.0, 1300.0)
+    """
+    known = _UNKNOWN_URGENCY if urgency is None else min(1.0, max(0.0, urgency))
+    return received_at + longest_wait * (1.0 - known)
+
+
+def words_of(*texts: str | None) -> set[str]:
+    """Words by which a film is found, lower case.
+
+    Examples
+    --------
+    >>> sorted(words_of("ZZZ0016", "TEST^Anna-Maria", None))
+    ['anna', 'maria', 'test', 'zzz0016']
+    """
+    spaced = " ".join(text or "" for text in texts).lower()
+    for mark in "^=-,.'/\\":
+        spaced = spaced.replace(mark, " ")
+    return {word[:_LONGEST_WORD] for word in spaced.split()}
+
+
+def query_page(
+    connection: Connection, wanted: WorklistQuery, *, organisation_id: int, referrer_id: int | None
+) -> list[Any]:
+    """Rows of `desk_films` of one page, and one more where another page follows.
+
+    Parameters
+    ----------
+    connection : Connection
+    wanted : WorklistQuery
+    organisation_id : int
+        Whose films.
+    referrer_id : int or None
+        Of these, the requests of one user alone; None for all.
+
+    Raises
+    ------
+    ArchiveError
+        If the search is too short, or fits more than 1,000 films.
+    """
+    table, falling = DeskFilmRow, wanted.order == "received"
+    key = table.received_at if falling else table.due_at
+    query: Select[Any] = select(table.__table__).where(table.organisation_id == organisation_id)
+    if referrer_id is not None:
+        query = query.where(table.referrer_id == referrer_id)
+    if wanted.open_only and not falling:
+        query = query.where(table.due_at < REPORTED)
+    for column, value in ((table.state, wanted.state), (table.decision, wanted.decision)):
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.search.strip():
+        query = query.where(table.entry_id.in_(_found(connection, wanted.search, organisation_id)))
+    if wanted.after is not None:
+        place, here = tuple_(key, table.entry_id), tuple_(*wanted.after)
+        query = query.where(place < here if falling else place > here)
+    ends = (key.desc(), table.entry_id.desc()) if falling else (key, table.entry_id)
+    return list(connection.execute(query.order_by(*ends).limit(wanted.rows + 1)).mappings())
+
+
+def _found(connection: Connection, search: str, organisation_id: int) -> list[str]:
+    words = sorted(words_of(search), key=len, reverse=True)[:4]
+    if not words or len(words[0]) < _SHORTEST_SEARCH:
+        raise ArchiveError(f"a search must have a word of at least {_SHORTEST_SEARCH} letters or digits; type more")
+    one = [
+        select(DeskWordRow.entry_id).where(
+            DeskWordRow.organisation_id == organisation_id,
+            DeskWordRow.word >= word,
+            DeskWordRow.word < f"{word}\U0010ffff",
+        )
+        for word in words
+    ]
+    whole = one[0] if len(one) == 1 else intersect(*one)
+    found = list(connection.execute(whole.limit(_MOST_MATCHES + 1)).scalars())
+    if len(found) > _MOST_MATCHES:
+        raise ArchiveError(f"a search must fit at most {_MOST_MATCHES} films, and this fits more; type more of it")
+    return found
