@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -17,6 +19,7 @@ from carina.errors import SettingsError, TableError
 from carina.evidence.audit import Audit, Verdict
 from carina.evidence.contrast_numbers import IntervalOptions
 from carina.evidence.evaluation import Evaluation, EvaluationOptions, evaluate_judged
+from carina.evidence.evaluation_files import write_evaluation
 from carina.evidence.evaluation_films import choose_evaluation_films, first_films, source_scope
 from carina.evidence.evaluation_runs import EvaluationOrder, evaluate_predictions, parse_thresholds
 from carina.evidence.judged_films import JudgedFilms
@@ -159,6 +162,44 @@ def test_covid_numbers_are_withheld_without_an_audit() -> None:
     assert any("withheld" in sentence for sentence in found.sentences)
     # of a contrast within sources the numbers stand
     assert number(found, "pneumonia.auc.all_films.first_films").value is not None
+
+
+def test_withheld_counts_do_not_come_back_by_another_way(tmp_path: Path) -> None:
+    found = evaluated(audited=False)
+    write_evaluation(found, {"seed": 1}, tmp_path)
+    stored = json.loads((tmp_path / "metrics.json").read_text())
+    # a row or column left out of a matrix is its total less the rest
+    assert "matrix" not in stored["confusion"]
+    assert "decision" not in stored["confusion"]
+    assert stored["confusion"]["withheld"] == "withheld: no shortcut audit of covid19_given_pneumonia"
+    assert {entry["contrast"] for entry in stored["gallery"]}.isdisjoint({"covid19_given_pneumonia"})
+    assert "covid19_given_pneumonia" not in (tmp_path / "gallery" / "films.csv").read_text()
+    with (tmp_path / "numbers.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["contrast"] == "covid19_given_pneumonia"]
+    assert {"tp", "fp", "tn", "fn"} <= {row["measure"] for row in rows}
+    assert all(not row[name] for row in rows for name in ("value", "low", "high", "events"))
+    # what a predictive value is a share of are the films called so
+    assert all(not row["n"] for row in rows if row["measure"].startswith(("ppv", "npv")))
+    # and a class's own share of right calls is the mean over all less the others
+    whole = [one for one in found.numbers if one.group == "class" and one.cell in {"all", "class=covid19"}]
+    assert whole
+    assert all(one.value is None for one in whole)
+    assert number(found, "class.sensitivity.class=viral.first_films").value is not None
+
+
+def test_both_classes_of_a_withheld_contrast_are_withheld() -> None:
+    films = cohort()
+    sources = ["ward" if label == "normal" else "clinic" for label in films.table.labels]
+    apart = judged_films(films.table.labels, films.probabilities, patients=films.table.patients, sources=sources)
+    found = evaluate_judged(apart, _QUICK)
+    assert number(found, "class.sensitivity.class=normal.first_films").note == "withheld: no shortcut audit"
+    assert number(found, "class.sensitivity.class=viral.first_films").value is not None
+
+
+def test_with_an_audit_matrix_and_gallery_stand() -> None:
+    found = evaluated()
+    assert found.confusion["matrix"]
+    assert "covid19_given_pneumonia" in {entry["contrast"] for entry in found.gallery}
 
 
 def test_cross_source_contrast_is_withheld_without_an_audit_and_said_with_one() -> None:

@@ -8,6 +8,8 @@ from contextlib import ExitStack, contextmanager
 
 __all__ = ["counting", "growing"]
 
+_LINES = 5
+
 
 @contextmanager
 def counting(total: int, what: str) -> Iterator[Callable[[int], None]]:
@@ -34,10 +36,14 @@ def counting(total: int, what: str) -> Iterator[Callable[[int], None]]:
             task = bar.add_task(what, total=total)
             yield lambda done: bar.update(task, completed=done)
         return
-    step = max(1, total // 5)
+    told = 0
 
     def line(done: int) -> None:
-        if done % step == 0 or done == total:
+        # Work comes in chunks, so that no count need be a fifth of the whole.
+        nonlocal told
+        reached = _LINES * done // total if total else _LINES
+        if reached > told:
+            told = reached
             sys.stderr.write(f"{what}: {done} of {total}\n")
 
     yield line

@@ -8,7 +8,7 @@ from typing import Any
 
 from carina.evidence.association import association_numbers
 from carina.evidence.audit import Audit
-from carina.evidence.contrast_films import Compared, compared_films
+from carina.evidence.contrast_films import compared_films
 from carina.evidence.contrast_numbers import IntervalOptions, contrast_numbers
 from carina.evidence.evaluation_classes import (
     calibration_numbers,
@@ -21,18 +21,16 @@ from carina.evidence.evaluation_curves import contrast_curves
 from carina.evidence.evaluation_films import ChosenFilms
 from carina.evidence.evaluation_pairs import pair_numbers
 from carina.evidence.evaluation_sentences import evaluation_sentences
+from carina.evidence.evaluation_withheld import judged_by, withheld_confusion, withheld_contrasts
 from carina.evidence.gallery import worst_films
 from carina.evidence.judged_films import JudgedFilms
 from carina.evidence.numbers import Number
 from carina.evidence.operating import OperatingThreshold, decided_without_ages, operating_thresholds
 from carina.evidence.subgroups import covariates, subgroup_numbers
 from carina.inference import Calibration
-from carina.tasks import Task
 
 __all__ = ["Evaluation", "EvaluationOptions", "evaluate_judged"]
 
-_WITHHELD = ("contrast", "subgroup", "class", "association", "pairs", "robustness", "calibration", "conformal")
-_NO_AUDIT = "no shortcut audit"
 _SMALL = ("contrast", "conformal", "pairs", "calibration")
 
 
@@ -74,7 +72,9 @@ class Evaluation:
     curves : dict
         By contrast; none for one whose numbers are withheld.
     confusion : dict
+        Without its matrices where a contrast is withheld.
     gallery : tuple of dict
+        No film of a contrast that is withheld.
     audit : Audit or None
     sentences : tuple of str
         What a reader must know.
@@ -177,16 +177,16 @@ def evaluate_judged(
         numbers += found
         sentences += told
     numbers += list(more)
-    hidden = {name for name in task.contrasts if audit is None and _needs_audit(task, compared[name])}
+    hidden = withheld_contrasts(task, compared, audit)
     chosen = chosen or ChosenFilms(judged.table)
     return Evaluation(
         judged=judged,
         decisions=decisions,
         thresholds=thresholds,
-        numbers=tuple(_large_enough(_judged_by(one, task, audit, hidden), options.minimum_cell) for one in numbers),
+        numbers=tuple(_large_enough(judged_by(one, task, audit, hidden), options.minimum_cell) for one in numbers),
         curves={name: curve for name, curve in curves.items() if name not in hidden},
-        confusion=confusions(judged, decisions),
-        gallery=tuple(gallery),
+        confusion=withheld_confusion(confusions(judged, decisions), hidden),
+        gallery=tuple(entry for entry in gallery if entry["contrast"] not in hidden),
         audit=audit,
         sentences=tuple(
             dict.fromkeys(
@@ -197,21 +197,6 @@ def evaluate_judged(
     )
 
 
-def _needs_audit(task: Task, films: Compared) -> bool:
-    """COVID-19, and every contrast whose two sides share no source: an AUC alone cannot tell disease from hospital."""
-    return task.contrasts[films.contrast].positive == ("covid19",) or films.scope == "cross-source"
-
-
-def _judged_by(number: Number, task: Task, audit: Audit | None, hidden: set[str]) -> Number:
-    """Put the audit's verdict beside a number, or withhold it."""
-    contrast = number.contrast or _class_contrast(number, task)
-    if contrast is None or number.group not in {*_WITHHELD, "leave_one_source_out", "cross_validation", "readers"}:
-        return number
-    if contrast in hidden:
-        return number.withheld(_NO_AUDIT)
-    return number if audit is None else replace(number, verdict=audit.verdict(contrast).verdict)
-
-
 def _large_enough(number: Number, minimum: int) -> Number:
     """Suppress a part of the films that has too few patients; subgroups do so themselves, measure by measure."""
     if number.group not in _SMALL or number.cell == "all" or number.patients is None or number.patients >= minimum:
@@ -220,10 +205,3 @@ def _large_enough(number: Number, minimum: int) -> Number:
         return number
     note = f"suppressed: fewer than {minimum} patients"
     return replace(number.withheld(""), n=None, patients=None, headline=False, note=note)
-
-
-def _class_contrast(number: Number, task: Task) -> str | None:
-    """Contrast that a class's own numbers stand under: the one that asks for this class alone."""
-    name = number.cell.partition("class=")[2].partition(",")[0]
-    found = [contrast for contrast, sides in task.contrasts.items() if sides.positive == (name,)]
-    return found[0] if number.group in {"class", "conformal"} and found else None

@@ -11,6 +11,8 @@ from carina.statistics import Estimate
 
 __all__ = ["Number", "Place", "find_number"]
 
+_OF_CALLED = ("ppv", "npv")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Number:
@@ -89,8 +91,9 @@ class Number:
         return cls(**{name: value for name, value in values.items() if name in known})
 
     def withheld(self, why: str) -> Number:
-        """Return the number without what it says."""
-        return replace(self, value=None, low=None, high=None, events=None, note=f"withheld: {why}")
+        """Return the number without what it says; how many films were called so is no longer said either."""
+        size = None if self.measure.startswith(_OF_CALLED) else self.n
+        return replace(self, value=None, low=None, high=None, events=None, n=size, note=f"withheld: {why}")
 
     def __str__(self) -> str:
         if self.value is None:

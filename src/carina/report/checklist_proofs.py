@@ -342,7 +342,8 @@ PROOFS: dict[str, Proof] = {
         ),
     ),
     "confusion": Proof(
-        "a confusion matrix", lambda e: _if(e.run.metrics.get("confusion"), "#confusion", "what was called what")
+        "a confusion matrix",
+        lambda e: _if((e.run.metrics.get("confusion") or {}).get("matrix"), "#confusion", "what was called what"),
     ),
     "failures": Proof("films that went wrong", _failures),
     "audit": Proof("the shortcut audit", _audited),

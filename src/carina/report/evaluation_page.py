@@ -30,7 +30,7 @@ from carina.report.evaluation_tables import (
 from carina.report.evaluation_words import anchor, cell_words, measure_words, number_markup
 from carina.report.flow import light_colours
 from carina.report.html import page_parts, page_templates
-from carina.report.page import words
+from carina.report.page import words, words_inside
 from carina.report.svg_figures import plain_colours
 
 __all__ = ["Report", "ReportOptions", "make_report", "render_report"]
@@ -164,14 +164,21 @@ def render_report(report: Report, *, paper: bool = False) -> str:
     str
         HTML.
     """
-    templates = page_templates(num=number_markup, anchor=anchor, measure=measure_words, cell=cell_words, words=words)
+    run, names = report.run, _names(report.run)
+    templates = page_templates(
+        num=number_markup,
+        anchor=anchor,
+        measure=measure_words,
+        cell=cell_words,
+        words=words,
+        inside=lambda said: words_inside(str(said), names),
+    )
 
     def drawing(svg: str | None) -> Markup | None:
         if svg is None:
             return None
         return Markup(plain_colours(svg) if paper else svg)  # noqa: S704 - our own drawing, text escaped by ElementTree
 
-    run = report.run
     return templates.get_template("evaluation.html.j2").render(
         title=report.title,
         **page_parts(
@@ -197,6 +204,7 @@ def render_report(report: Report, *, paper: bool = False) -> str:
         ],
         associations=association_tables(run),
         confusions=confusions(run),
+        withheld_confusion=(run.metrics.get("confusion") or {}).get("withheld"),
         tables={name: group_tables(run, *groups) for name, groups in _GROUPS.items()},
         gallery=[_card(film) for film in report.gallery],
         probes=probe_rows(run),
@@ -209,6 +217,15 @@ def render_report(report: Report, *, paper: bool = False) -> str:
         made=made_by(run),
         sentences=[str(one) for one in run.metrics.get("sentences") or []],
     )
+
+
+def _names(run: EvaluationRun) -> set[str]:
+    """Names that a sentence may hold and that are no plain words: contrasts, classes, decisions."""
+    task: Any = run.metrics.get("task")
+    told: Mapping[str, Any] = task if isinstance(task, Mapping) else {}
+    found = {*run.contrasts, *(told.get("contrasts") or ()), *(told.get("classes") or ())}
+    found |= {str(entry.get("label") or "") for entry in run.metrics.get("gallery") or () if isinstance(entry, Mapping)}
+    return {name for name in found if name and words(name).lower() != name}
 
 
 def _wrong(entry: Mapping[str, Any]) -> str:
