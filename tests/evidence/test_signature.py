@@ -53,6 +53,16 @@ def test_a_contrast_across_sources_is_not_shown_however_well_it_separates() -> N
     assert signature.verdict.sources == ()
 
 
+def test_a_view_that_only_the_sick_have_does_not_pass_for_a_disease() -> None:
+    table = made_up(ONE, planted=1.5)
+    films = table.films.with_columns(
+        view=pl.when(pl.col("label") == "viral").then(pl.lit("AP")).otherwise(pl.lit("PA"))
+    )
+    verdict = found(FeatureTable(films, table.names, table.values)).verdict
+    assert verdict.verdict == "not supported"
+    assert "the view may be all that is seen" in verdict.because[0]
+
+
 def test_the_rank_test_keeps_its_level_where_there_is_nothing() -> None:
     rng = np.random.default_rng(7)
     people = np.repeat(np.arange(60), 2)

@@ -96,6 +96,9 @@ class Part:
     permutation : Permutation or None
     fusion : dict of str to Fusion
         By kind, where another model's scores were given.
+    views : dict of str to Estimate, or None
+        AUC of the same scores among films of one view, of views with enough patients on both sides; `None` where the
+        table does not name two views. Sick patients are filmed lying down: a view can pass for a disease.
     """
 
     name: str
@@ -110,6 +113,7 @@ class Part:
     used: dict[str, int] = field(default_factory=dict)
     permutation: Permutation | None = None
     fusion: dict[str, Fusion] = field(default_factory=dict)
+    views: dict[str, Estimate] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -218,7 +222,7 @@ def find_signature(
             parts.append(replace(parts[0], name=f"source={name}"))
         else:
             parts.append(_part(f"source={name}", sample, rows, kept=kept, options=chosen, other=scores))
-        parts[-1] = _with_null(parts[-1], sample, chosen)
+        parts[-1] = _with_views(_with_null(parts[-1], sample, chosen), sample, films.column("view"), chosen)
         tell(f"source {name}")
         if (left := _left_out(name, sample, chosen)) is not None:
             parts.append(left)
@@ -345,6 +349,22 @@ def _with_null(part: Part, sample: Sample, options: SignatureOptions) -> Part:
     drawn = drawn[np.isfinite(drawn)]
     p = (1 + int((drawn >= observed - 1e-12).sum())) / (1 + len(drawn))
     return replace(part, permutation=Permutation(observed, p, float(np.quantile(drawn, 0.95)), len(drawn)))
+
+
+def _with_views(part: Part, sample: Sample, views: NDArray[Any], options: SignatureOptions) -> Part:
+    """Add the AUC within each view."""
+    films, shown = sample.take(part.rows), views[part.rows]
+    names = sorted({str(view) for view in shown.tolist()} - {""})
+    if len(names) < 2:  # noqa: PLR2004 - one view cannot pass for a disease
+        return part
+    found = {}
+    for name in names:
+        rows = np.flatnonzero(shown == name)
+        sides, people = films.positive[rows], films.patients[rows]
+        if min(len(set(people[sides].tolist())), len(set(people[~sides].tolist()))) >= LEAST_PATIENTS:
+            kind = next(iter(part.scores))
+            found[name] = _areas(films.take(rows), {kind: part.scores[kind][rows]}, options.level)[kind]
+    return replace(part, views=found)
 
 
 def _left_out(name: str, sample: Sample, options: SignatureOptions) -> Part | None:

@@ -155,6 +155,7 @@ def _part(part: Part) -> dict[str, Any]:
         "chosen": part.chosen,
         "used": dict(list(part.used.items())[:_LISTED]),
         "permutation": None if part.permutation is None else asdict(part.permutation),
+        "views": None if part.views is None else {name: one.to_dict() for name, one in part.views.items()},
         "fusion": {kind: asdict(one) for kind, one in part.fusion.items()},
     }
 

@@ -224,11 +224,12 @@ def _identity(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
 
 def _unusable(names: Sequence[str], values: NDArray[np.float64]) -> dict[str, str]:
     known = np.isfinite(values)
+    none: list[bool] = (~known.any(axis=0)).tolist()
     low = np.where(known, values, np.inf).min(axis=0)
     high = np.where(known, values, -np.inf).max(axis=0)
-    scale = 1e-12 * np.maximum(1e-300, np.maximum(np.abs(low), np.abs(high)))
+    constant: list[bool] = (high - low <= 1e-12 * np.maximum(1e-300, np.maximum(np.abs(low), np.abs(high)))).tolist()
     found = {}
-    for name, empty, flat in zip(names, (~known.any(axis=0)).tolist(), (high - low <= scale).tolist(), strict=True):
+    for name, empty, flat in zip(names, none, constant, strict=True):
         if empty:
             found[name] = "no film has a value"
         elif flat:

@@ -104,11 +104,27 @@ def _holds(part: Part, sources: int, level: float) -> tuple[bool, str]:
     family = bonferroni_level(sources, 1.0 - ALPHA)
     low = _lower(area, family, level)
     above = area.value is not None and area.value > _CHANCE and (low is None or low > _CHANCE)
-    holds = above and null.p <= ALPHA / sources
+    holds = above and null.p <= ALPHA / sources and _beyond_view(part)
     told = "told apart" if holds else "not told apart better than chance"
     return holds, (
         f"Within {name}, {part.films} films of {part.patients} patients are {told}: AUC {_interval(area)}; with labels "
         f"dealt anew {null.repeats} times 19 of 20 searches stay below {null.upper:.3f} (p = {null.p:.3g})."
+        f"{_view_words(part)}"
+    )
+
+
+def _beyond_view(part: Part) -> bool:
+    """Whether films of one view are told apart too, where there are several."""
+    return part.views is None or any(one.low is not None and one.low > _CHANCE for one in part.views.values())
+
+
+def _view_words(part: Part) -> str:
+    if part.views is None:
+        return ""
+    if not part.views:
+        return " No view has enough patients on both sides: the view may be all that is seen."
+    return (
+        " Among films of one view: " + ", ".join(f"{name} {_interval(one)}" for name, one in part.views.items()) + "."
     )
 
 
