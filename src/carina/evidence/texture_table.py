@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from carina.errors import OutputError, TableError
-from carina.evidence.texture_films import FilmMeasured
+from carina.evidence.texture_films import FilmMeasured, MeasureOptions
 from carina.evidence.texture_rows import FilmRows
+from carina.texture import TextureSettings
 
-__all__ = ["METADATA", "OUTCOME", "FeatureTable", "read_features", "write_features"]
+__all__ = ["METADATA", "OUTCOME", "FeatureTable", "measured_as", "read_features", "write_features"]
 
 METADATA = "carina_texture"
 """Key of the file's metadata: JSON with settings, models and versions."""
@@ -146,6 +147,30 @@ def read_features(path: Path) -> FeatureTable:
     if (twice := films["image_id"].is_duplicated().sum()) > 0:
         raise TableError(f"every film of a feature table must stand once; {twice} rows of {str(path)!r} share image_id")
     return FeatureTable(films, tuple(features), values, {} if said is None else json.loads(said))
+
+
+def measured_as(table: FeatureTable, options: MeasureOptions) -> MeasureOptions:
+    """Options under which more films are measured as the table's were.
+
+    Raises
+    ------
+    TableError
+        If the table does not say, or its features are others than those settings give.
+    """
+    about = table.about
+    try:
+        settings = TextureSettings.from_json(json.dumps(about["settings"]))
+        found = replace(
+            options, settings=settings, regions=tuple(about["regions"]), lungs=about["lungs"]["from"],
+            doubtful=bool(about["doubtful_lungs_measured"]),
+        )  # fmt: skip
+    except (KeyError, TypeError) as error:
+        raise TableError(
+            "a feature table must say how it was measured; this one, not of `carina texture`, does not"
+        ) from error
+    if found.columns != table.features:
+        raise TableError("a feature table must have the features of its settings; this one has others: measure again")
+    return found
 
 
 def _twin(film: FilmMeasured, first: dict[str, str]) -> str | None:
