@@ -32,7 +32,7 @@ from carina.cli.report import report
 from carina.cli.share import share
 from carina.cli.signature import signature
 from carina.cli.synth import synth
-from carina.cli.texture import texture
+from carina.cli.texture import stability, texture
 from carina.cli.train import train
 from carina.errors import CarinaError
 
@@ -86,6 +86,7 @@ app.command("evaluate")(evaluate)
 app.command("explain")(explain)
 app.command("audit")(audit)
 app.command("texture")(texture)
+app.command("texture-stability")(stability)
 app.command("signature")(signature)
 app.command("report")(report)
 app.command("page")(page)
