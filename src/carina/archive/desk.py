@@ -221,7 +221,8 @@ class Desk:
         with writing(self._engine) as connection:
             dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
             statement = dialect.insert(DeskFilmRow).values(**asdict(made), claimed_until=0.0)
-            if connection.execute(statement.on_conflict_do_nothing()).rowcount != 1:
+            statement = statement.on_conflict_do_nothing().returning(DeskFilmRow.entry_id)
+            if connection.execute(statement).first() is None:
                 same = and_(DeskFilmRow.organisation_id == organisation_id, DeskFilmRow.film_id == film.film_id)
                 return DeskFilm(*connection.execute(select(*_COLUMNS).where(same)).one()), False
             words = words_of(film.patient_id, film.patient_name, film.accession_number)
