@@ -36,6 +36,9 @@ def predict(
     ] = "pneumonia",
     engine: Annotated[EngineName, typer.Option(help="openvino needs the extra of that name.")] = EngineName.onnxruntime,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes, each of the settings' threads.")] = 1,
+    ray: Annotated[
+        str | None, typer.Option("--ray", help="Address of a Ray cluster's head, HOST:PORT, auto or local.")
+    ] = None,
     age: Annotated[
         float | None, typer.Option(min=0, max=130, help="Years, for films whose header and table row say nothing.")
     ] = None,
@@ -82,6 +85,7 @@ def predict(
         prevalence=parse_prevalence(prevalence) if prevalence is not None else None,
         settings=load_settings(settings),
         workers=workers,
+        ray=ray,
         overwrite=overwrite,
     )
     total = count_films(films, out)

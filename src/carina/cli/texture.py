@@ -115,7 +115,7 @@ def stability(
     ] = None,
     films: Annotated[int, typer.Option(min=10, max=5000, help="Films to measure again after small changes.")] = 60,
     seed: Annotated[int, typer.Option(help="Of the sample and of the noise.")] = 1,
-    regions: Annotated[str | None, typer.Option(help="As for texture, where no feature table is given.")] = None,
+    regions: Annotated[str | None, typer.Option(help="As for texture; of those of the feature table.")] = None,
     settings: Annotated[Path | None, typer.Option(help="As for texture, where no feature table is given.")] = None,
     lungs: Annotated[LungsName, typer.Option(help="As for texture.")] = LungsName.found,
     least_icc: Annotated[float, typer.Option(help="Lower limit of ICC(2,1) asked under every change.")] = 0.75,
@@ -159,7 +159,7 @@ def stability(
     sample = sample_films(film_rows([table], default_task() if task is None else load_task(task)), films, seed)
     with counting(len(sample), "films") as done:
         repeated = measure_again(sample, options, seed=seed, workers=workers, ray=ray, on_film=done)
-    held = (repeated.rows.frame, repeated.values[:, 0]) if given is None else (given.films, given.values)
+    held = (repeated.rows.frame, repeated.values[:, 0]) if given is None else (given.films, given.of(options.columns))
     found = judge_stability(options.columns, repeated, *held, rules)
     found.about["seed"] = seed
     found.about["settings_sha256"] = options.settings.sha256

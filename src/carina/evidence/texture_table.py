@@ -53,6 +53,11 @@ class FeatureTable:
     def __len__(self) -> int:
         return self.films.height
 
+    def of(self, columns: Sequence[str]) -> NDArray[np.float64]:
+        """Values of these features, (N, F)."""
+        place = {name: number for number, name in enumerate(self.features)}
+        return self.values[:, [place[name] for name in columns]]
+
 
 def write_features(
     path: Path, rows: FilmRows, columns: Sequence[str], measured: Iterator[FilmMeasured], about: Mapping[str, Any]
@@ -150,7 +155,7 @@ def read_features(path: Path) -> FeatureTable:
 
 
 def measured_as(table: FeatureTable, options: MeasureOptions) -> MeasureOptions:
-    """Options under which more films are measured as the table's were.
+    """Options under which more films are measured as the table's were, in the regions of `options` that it has.
 
     Raises
     ------
@@ -161,14 +166,14 @@ def measured_as(table: FeatureTable, options: MeasureOptions) -> MeasureOptions:
     try:
         settings = TextureSettings.from_json(json.dumps(about["settings"]))
         found = replace(
-            options, settings=settings, regions=tuple(about["regions"]), lungs=about["lungs"]["from"],
+            options, settings=settings, regions=tuple(name for name in about["regions"] if name in options.regions), lungs=about["lungs"]["from"],
             doubtful=bool(about["doubtful_lungs_measured"]),
         )  # fmt: skip
     except (KeyError, TypeError) as error:
         raise TableError(
             "a feature table must say how it was measured; this one, not of `carina texture`, does not"
         ) from error
-    if found.columns != table.features:
+    if not set(found.columns) <= set(table.features):
         raise TableError("a feature table must have the features of its settings; this one has others: measure again")
     return found
 

@@ -7,9 +7,11 @@ order. Every machine must have the same version of Carina and see the films unde
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from carina import __version__
@@ -101,7 +103,7 @@ class Cluster(Generic[Item, Answer]):
         told = ray.data.from_items([{_ITEM: number} for number in range(len(given))], override_num_blocks=blocks)
         answers = told.map_batches(
             _Worker,
-            fn_constructor_args=(self._start, given, __version__),
+            fn_constructor_args=(self._start, given, __version__, str(Path.cwd())),
             batch_size=_TOGETHER,
             batch_format="numpy",
             compute=ray.data.ActorPoolStrategy(size=self.workers),
@@ -126,9 +128,15 @@ class Cluster(Generic[Item, Answer]):
 class _Worker:
     """Lives in a process of the cluster."""
 
-    def __init__(self, start: Callable[[], Callable[[Any], Any]], items: list[Any], version: str) -> None:
+    def __init__(self, start: Callable[[], Callable[[Any], Any]], items: list[Any], version: str, folder: str) -> None:
         if version != __version__:
             raise InputError(f"every machine of the cluster must have Carina {version}; one has {__version__}")
+        try:
+            os.chdir(folder)  # what was named relative to the caller's folder must be found
+        except OSError as error:
+            raise InputError(
+                f"every machine of the cluster must see the folder {folder!r}; {error.strerror}"
+            ) from error
         self._work, self._items = start(), items
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:

@@ -43,6 +43,8 @@ class PredictOptions:
         Processes, each of `settings.predict.threads` threads.
     overwrite : bool
         Whether predictions already in the output folder are thrown away.
+    ray : str or None
+        Address of a Ray cluster whose machines judge, `workers` processes in all (1: one for each core).
     """
 
     model: str = "pneumonia"
@@ -56,6 +58,7 @@ class PredictOptions:
     settings: Settings = field(default_factory=Settings)
     workers: int = 1
     overwrite: bool = False
+    ray: str | None = None
 
 
 @dataclass(slots=True)

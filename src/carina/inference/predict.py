@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 
@@ -24,6 +24,9 @@ from carina.inference.reading import Outcome, Reading
 from carina.inference.sources import LAYERS, FilmSource, find_films
 from carina.inference.workers import Workers
 from carina.inference.writer import PredictionWriter
+
+if TYPE_CHECKING:
+    from carina.inference.cluster_reading import ClusterReaders
 
 __all__ = ["count_films", "predict_films"]
 
@@ -105,7 +108,8 @@ def _predict(
     bundle: Bundle,
     on_film: Callable[[int, Reading | None], None] | None,
 ) -> Summary:
-    reader = make_reader(bundle, options, out) if options.workers == 1 else None
+    alone = options.workers == 1 and options.ray is None
+    reader = make_reader(bundle, options, out) if alone else None
     if reader is None and options.prevalence is not None:
         complete_prevalence(bundle, options.prevalence)
     summary = Summary()
@@ -122,7 +126,7 @@ def _predict(
                     if on_film is not None:
                         on_film(summary.films, None)
 
-        pool = None if reader is not None else Workers(bundle, options, out)
+        pool = None if reader is not None else _pool(bundle, options, out)
         try:
             readings = map(reader.read, waiting()) if reader is not None else _pooled(pool, waiting())
             for reading in readings:
@@ -138,7 +142,15 @@ def _predict(
     return summary
 
 
-def _pooled(pool: Workers | None, sources: Iterator[FilmSource]) -> Iterator[Reading]:
+def _pool(bundle: Bundle, options: PredictOptions, out: Path) -> Workers | ClusterReaders:
+    if options.ray is None:
+        return Workers(bundle, options, out)
+    from carina.inference.cluster_reading import ClusterReaders  # noqa: PLC0415 - only where a cluster is asked for
+
+    return ClusterReaders(bundle, options, out)
+
+
+def _pooled(pool: Workers | ClusterReaders | None, sources: Iterator[FilmSource]) -> Iterator[Reading]:
     return pool.read(sources) if pool is not None else iter(())
 
 
