@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from carina.errors import SettingsError, TableError, TaskError
 from carina.evidence.evaluation_films import source_scope
 from carina.evidence.signature_effects import Effect, feature_effects
+from carina.evidence.signature_fits import LinearModel
 from carina.evidence.signature_fusion import Fusion, judge_fusion
 from carina.evidence.signature_models import (
-    LinearModel,
     ModelOptions,
     Sample,
     cross_validate,
     fit_then_score,
 )
 from carina.evidence.signature_permutation import permuted_areas
-from carina.evidence.signature_table import FeatureTable, Stability
+from carina.evidence.signature_table import SignatureTable, Stability
 from carina.evidence.signature_verdict import ALPHA, SignatureVerdict, conclude_signature
 from carina.statistics import Estimate, clustered_auc
 from carina.tasks import Task
@@ -124,7 +124,7 @@ class Signature:
     ----------
     contrast : str
     task : Task
-    table : FeatureTable
+    table : SignatureTable
         Films whose side is known.
     positive : ndarray of bool, (N,)
     effects : list of Effect
@@ -146,7 +146,7 @@ class Signature:
 
     contrast: str
     task: Task
-    table: FeatureTable
+    table: SignatureTable
     positive: NDArray[np.bool_]
     effects: list[Effect]
     stability: Stability | None
@@ -165,7 +165,7 @@ class Signature:
 
 
 def find_signature(
-    table: FeatureTable,
+    table: SignatureTable,
     contrast: str,
     task: Task,
     options: SignatureOptions | None = None,
@@ -178,7 +178,7 @@ def find_signature(
 
     Parameters
     ----------
-    table : FeatureTable
+    table : SignatureTable
     contrast : str
         Of the task.
     task : Task
@@ -240,8 +240,8 @@ def find_signature(
 
 
 def _films_of(
-    table: FeatureTable, contrast: str, task: Task, other: NDArray[Any] | None
-) -> tuple[FeatureTable, NDArray[np.bool_], NDArray[np.float64] | None]:
+    table: SignatureTable, contrast: str, task: Task, other: NDArray[Any] | None
+) -> tuple[SignatureTable, NDArray[np.bool_], NDArray[np.float64] | None]:
     """Films whose label decides a side, and their sides; refused where a side has too few patients."""
     known = [label if label in task.classes or label in task.label_sets else None for label in table.column("label")]
     truth = np.full(len(known), np.nan)

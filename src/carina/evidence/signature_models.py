@@ -6,7 +6,6 @@ training part of a fold.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -14,22 +13,19 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+
+from carina.evidence.signature_fits import LinearModel, Scaling, Trees, fit_linear, fit_scaling, fit_trees
 
 __all__ = [
     "KINDS",
     "Crossed",
     "Harmoniser",
-    "LinearModel",
     "ModelOptions",
     "Sample",
     "choose_features",
     "cross_validate",
     "deal_patients",
-    "fit_linear",
-    "fit_scaling",
     "fit_then_score",
     "two_sided",
 ]
@@ -39,7 +35,6 @@ KINDS = ("elastic_net", "boosted")
 
 _Floats = NDArray[np.float64]
 _Scores: TypeAlias = "dict[str, _Floats]"
-_CLIP = 5.0
 _TINY = 1e-9
 _GRIDS: dict[str, list[dict[str, float]]] = {
     "elastic_net": [{"C": c, "l1_ratio": ratio} for c, ratio in product((0.01, 0.03, 0.1, 0.3), (0.5,))],
@@ -104,57 +99,6 @@ class ModelOptions:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scaling:
-    """Medians for missing values, means and spreads of training films; no label is looked at."""
-
-    median: _Floats
-    mean: _Floats
-    spread: _Floats
-
-    def apply(self, values: _Floats) -> _Floats:
-        """Fill, centre, scale, and cut at five spreads."""
-        filled = np.where(np.isfinite(values), values, self.median)
-        return np.asarray(np.clip((filled - self.mean) / self.spread, -_CLIP, _CLIP))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LinearModel:
-    """A logistic regression as data: needs no program of ours to be applied.
-
-    Attributes
-    ----------
-    columns : ndarray of int, (K,)
-        Features it looks at.
-    scaling : Scaling
-        Of these.
-    coefficients : ndarray, (K,)
-        Of scaled values.
-    intercept : float
-    """
-
-    columns: NDArray[np.intp]
-    scaling: Scaling
-    coefficients: _Floats
-    intercept: float
-
-    def score(self, values: _Floats) -> _Floats:
-        """Log odds, (N,)."""
-        scaled = self.scaling.apply(values[:, self.columns])
-        return np.asarray(scaled @ self.coefficients + self.intercept)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Trees:
-    columns: NDArray[np.intp]
-    scaling: Scaling
-    trees: HistGradientBoostingClassifier
-
-    def score(self, values: _Floats) -> _Floats:
-        chances = self.trees.predict_proba(self.scaling.apply(values[:, self.columns]))[:, 1]
-        return _log_odds(chances)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Crossed:
     """Scores of films by models that were fitted without their patients.
 
@@ -196,18 +140,6 @@ def deal_patients(sample: Sample, folds: int, seed: int) -> NDArray[np.intp]:
     dealt = np.empty(len(people), np.intp)
     dealt[order] = np.arange(len(people)) % folds
     return np.asarray(dealt[owner])
-
-
-def fit_scaling(values: _Floats) -> Scaling:
-    """Medians, means and spreads of training films (N, F); a feature without spread becomes 0."""
-    known = np.isfinite(values)
-    empty = ~known.any(axis=0)
-    held = np.where(empty, 0.0, values)
-    median = np.nanmedian(held, axis=0)
-    filled = np.where(np.isfinite(held), held, median)
-    mean, spread = filled.mean(axis=0), filled.std(axis=0)
-    flat = spread <= _TINY * np.maximum(np.abs(mean), _TINY)
-    return Scaling(median, mean, np.where(flat, np.inf, spread))
 
 
 def cross_validate(
@@ -324,8 +256,8 @@ def _fitted(
                 )
                 scores[kind].append(linear.score(judged))
             else:
-                trees = _fit_trees(scaled[:, columns], train.positive, settings, options.seed)
-                scores[kind].append(_Trees(columns, narrow, trees).score(judged))
+                trees = fit_trees(scaled[:, columns], train.positive, settings, options.seed)
+                scores[kind].append(Trees(columns, narrow, trees).score(judged))
     used = [] if linear is None else columns[linear.coefficients != 0.0].tolist()
     return _Found(scores, linear, used)
 
@@ -364,33 +296,6 @@ def screen(centred: _Floats, train: Sample) -> _Floats:
     return np.asarray(np.abs(sides @ centred) / np.maximum(length, _TINY))
 
 
-def fit_linear(
-    scaled: _Floats, positive: NDArray[np.bool_], settings: Mapping[str, float], seed: int
-) -> tuple[_Floats, float]:
-    """Coefficients (K,) and intercept of a logistic regression with an elastic net, on scaled values (N, K)."""
-    model = LogisticRegression(
-        C=settings["C"], l1_ratio=settings["l1_ratio"], solver="saga", tol=1e-3, max_iter=300, random_state=seed
-    )
-    with warnings.catch_warnings():
-        # An optimum within a thousandth is as good a score; the model is judged on other films all the same.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(scaled, positive)
-    return np.ravel(model.coef_).astype(np.float64), float(model.intercept_[0])
-
-
-def _fit_trees(
-    scaled: _Floats, positive: NDArray[np.bool_], settings: Mapping[str, float], seed: int
-) -> HistGradientBoostingClassifier:
-    return HistGradientBoostingClassifier(
-        max_iter=int(settings["max_iter"]),
-        max_leaf_nodes=int(settings["max_leaf_nodes"]),
-        learning_rate=0.1,
-        l2_regularization=1.0,
-        early_stopping=False,
-        random_state=seed,
-    ).fit(scaled, positive)
-
-
 def _fuse(inner: _Floats, other: _Floats, positive: NDArray[np.bool_], held: _Floats, held_other: _Floats) -> _Floats:
     """Log odds of held films from both scores, weighed by a logistic regression on the training films."""
     known, usable = np.isfinite(other), np.isfinite(held_other)
@@ -412,8 +317,3 @@ def two_sided(sample: Sample) -> bool:
 
 def _log_loss(scores: _Floats, positive: NDArray[np.bool_]) -> float:
     return float(np.logaddexp(0.0, np.where(positive, -scores, scores)).mean())
-
-
-def _log_odds(chances: _Floats) -> _Floats:
-    held = np.clip(chances, 1e-6, 1.0 - 1e-6)
-    return np.asarray(np.log(held / (1.0 - held)))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from carina.errors import TaskError
 from carina.evidence.judged_films import JudgedFilms, contrast_scores
 from carina.evidence.judged_predictions import read_predictions
-from carina.evidence.signature_table import FeatureTable
+from carina.evidence.signature_table import SignatureTable
 from carina.sampling import FilmTable, read_film_table
 from carina.statistics import bounded_logit
 from carina.tasks import Task
@@ -20,7 +20,7 @@ __all__ = ["judged_scores", "network_scores"]
 
 
 def network_scores(
-    path: Path, table: FeatureTable, task: Task, contrast: str, data: Path | None = None
+    path: Path, table: SignatureTable, task: Task, contrast: str, data: Path | None = None
 ) -> NDArray[np.float64]:
     """Log odds of a contrast from a file of predictions.
 
@@ -29,7 +29,7 @@ def network_scores(
     path : Path
         As `carina.evidence.read_predictions` takes it, such as ``predictions.csv`` or the ``films.parquet`` of an
         evaluation.
-    table : FeatureTable
+    table : SignatureTable
     task : Task
     contrast : str
     data : Path, optional
@@ -53,7 +53,7 @@ def network_scores(
     return judged_scores(read_predictions(path, films, task), table, contrast)
 
 
-def judged_scores(judged: JudgedFilms, table: FeatureTable, contrast: str) -> NDArray[np.float64]:
+def judged_scores(judged: JudgedFilms, table: SignatureTable, contrast: str) -> NDArray[np.float64]:
     """Log odds of a contrast for each film of a feature table, NaN where it was not judged."""
     scores, _, rows = contrast_scores(judged, contrast)
     names = judged.table.image_ids
@@ -61,7 +61,7 @@ def judged_scores(judged: JudgedFilms, table: FeatureTable, contrast: str) -> ND
     return np.array([known.get(str(name), np.nan) for name in table.column("image_id").tolist()])
 
 
-def _as_films(table: FeatureTable, path: Path) -> FilmTable:
+def _as_films(table: SignatureTable, path: Path) -> FilmTable:
     """Films of a feature table by name alone; their files are not known and not asked for."""
     frame = table.films.with_columns(pl.col("image_id").alias("path"))
     return FilmTable(frame, path.resolve().parent, table.sha256)

@@ -8,13 +8,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from carina.evidence.signature_fits import fit_linear, fit_scaling
 from carina.evidence.signature_models import (
     ModelOptions,
     Sample,
     choose_features,
     deal_patients,
-    fit_linear,
-    fit_scaling,
     two_sided,
 )
 from carina.statistics import auc

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -11,22 +12,32 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from carina.errors import TableError
+from carina.texture import TextureSettings
 from carina.texture import table as texture_table
 
-__all__ = ["FeatureTable", "Stability", "feature_code", "read_feature_table", "read_stability"]
+__all__ = [
+    "SignatureTable",
+    "Stability",
+    "feature_code",
+    "read_feature_table",
+    "read_stability",
+    "texture_settings_of",
+]
 
 IDENTITY = ("image_id", "patient_id", "label", "source", "age", "sex", "view", "split")
 """Columns that name a film; whatever else is a number and has a dot in its name is a feature."""
 
 _NEEDED = ("image_id", "patient_id", "label")
 _SHOWN = 3
+_METADATA = b"carina_texture"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FeatureTable:
+class SignatureTable:
     """N films with F features.
 
     Attributes
@@ -42,6 +53,8 @@ class FeatureTable:
         Of the file.
     left_out : dict of str to str
         Features that cannot be used at all, with the reason.
+    films_left_out : dict of str to int
+        Films that cannot be used, counted by reason.
     """
 
     films: pl.DataFrame
@@ -49,6 +62,7 @@ class FeatureTable:
     values: NDArray[np.float64]
     sha256: str = ""
     left_out: dict[str, str] = field(default_factory=dict)
+    films_left_out: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.films.height
@@ -59,12 +73,12 @@ class FeatureTable:
             return np.full(len(self), "", dtype=object)
         return np.array([value if value is not None else "" for value in self.films[name].to_list()], dtype=object)
 
-    def take(self, rows: Sequence[int] | NDArray[Any]) -> FeatureTable:
+    def take(self, rows: Sequence[int] | NDArray[Any]) -> SignatureTable:
         """Return some films, in the order given."""
         places = np.asarray(rows, dtype=np.intp)
         return replace(self, films=self.films[places.tolist()], values=self.values[places])
 
-    def with_features(self, names: Sequence[str]) -> FeatureTable:
+    def with_features(self, names: Sequence[str]) -> SignatureTable:
         """Return the same films with some features, in the order given."""
         place = {name: number for number, name in enumerate(self.names)}
         return replace(self, names=tuple(names), values=self.values[:, [place[name] for name in names]])
@@ -84,7 +98,7 @@ class Stability:
     why: dict[str, str]
 
 
-def read_feature_table(path: Path) -> FeatureTable:
+def read_feature_table(path: Path) -> SignatureTable:
     """Read a table of features.
 
     Parameters
@@ -95,7 +109,7 @@ def read_feature_table(path: Path) -> FeatureTable:
 
     Returns
     -------
-    FeatureTable
+    SignatureTable
         Features that are constant or have no value stay out, with the reason; infinite values count as missing.
 
     Raises
@@ -124,6 +138,14 @@ def read_feature_table(path: Path) -> FeatureTable:
         )
     values = frame.select(pl.col(names).cast(pl.Float64)).to_numpy().astype(np.float64)
     values[~np.isfinite(values)] = np.nan
+    same = frame["same_film_as"].is_not_null().to_numpy() if "same_film_as" in frame.columns else np.zeros(len(values))
+    empty = ~np.isfinite(values).any(axis=1)
+    reasons = {
+        "the same picture as another film": int(same.sum()),
+        "no feature": int((empty & ~same.astype(bool)).sum()),
+    }
+    rows = np.flatnonzero(~empty & ~same.astype(bool))
+    films, values = films[rows.tolist()], values[rows]
     left_out = _unusable(names, values)
     kept = [number for number, name in enumerate(names) if name not in left_out]
     if not kept:
@@ -132,7 +154,8 @@ def read_feature_table(path: Path) -> FeatureTable:
             f"a feature table must have features that vary; all {len(names)} of {str(path)!r} are constant or empty, "
             f"such as {first[0]!r}: {first[1]}"
         )
-    return FeatureTable(films, tuple(names[number] for number in kept), values[:, kept], digest, left_out)
+    counted = {reason: count for reason, count in reasons.items() if count}
+    return SignatureTable(films, tuple(names[number] for number in kept), values[:, kept], digest, left_out, counted)
 
 
 def read_stability(path: Path) -> Stability:
@@ -165,6 +188,16 @@ def read_stability(path: Path) -> Stability:
         dict(zip(names, keep, strict=True)),
         {name: str(reason or "") for name, reason in zip(names, why, strict=True)},
     )
+
+
+def texture_settings_of(path: Path) -> TextureSettings:
+    """Read the settings a feature table was measured with; the defaults where the file does not say."""
+    try:
+        told = (pq.read_schema(path).metadata or {}).get(_METADATA) if path.suffix.lower() == ".parquet" else None
+        settings = json.loads(told)["settings"] if told else {}
+        return TextureSettings(**settings)
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        raise TableError(f"the metadata of a feature table must hold its settings; {str(path)!r}: {error}") from error
 
 
 def feature_code(name: str) -> str:
@@ -224,10 +257,11 @@ def _identity(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
 
 def _unusable(names: Sequence[str], values: NDArray[np.float64]) -> dict[str, str]:
     known = np.isfinite(values)
-    none: list[bool] = (~known.any(axis=0)).tolist()
+    none = [not any_known for any_known in np.count_nonzero(known, axis=0).tolist()]
     low = np.where(known, values, np.inf).min(axis=0)
     high = np.where(known, values, -np.inf).max(axis=0)
-    constant: list[bool] = (high - low <= 1e-12 * np.maximum(1e-300, np.maximum(np.abs(low), np.abs(high)))).tolist()
+    scale = np.maximum(1e-300, np.maximum(np.abs(low), np.abs(high)))
+    constant = np.less_equal(high - low, 1e-12 * scale).tolist()
     found = {}
     for name, empty, flat in zip(names, none, constant, strict=True):
         if empty:
