@@ -16,10 +16,16 @@ from carina.errors import SettingsError, TableError, TaskError
 from carina.evidence.signature import Signature, SignatureOptions, find_signature
 from carina.evidence.signature_effects import feature_effects, hedges_g, rank_test
 from carina.evidence.signature_files import write_signature
-from carina.evidence.signature_harmonise import fit_combat
+from carina.evidence.signature_harmonise import fit_together
 from carina.evidence.signature_models import ModelOptions, Sample, cross_validate, deal_patients
 from carina.evidence.signature_permutation import exchanged
-from carina.evidence.signature_table import FeatureTable, Stability, feature_code, read_feature_table, read_stability
+from carina.evidence.signature_table import (
+    SignatureTable,
+    StableFeatures,
+    feature_code,
+    read_feature_table,
+    read_stability,
+)
 from carina.tasks import default_task
 
 QUICK = SignatureOptions(ModelOptions(folds=4, inner_folds=3, most=10, kinds=("elastic_net",)), permutations=19)
@@ -27,7 +33,7 @@ ONE = {"a": ("bacterial", "viral")}
 CONTRAST = "bacterial_given_pneumonia_without_covid19"
 
 
-def found(table: FeatureTable, contrast: str = CONTRAST, **changes: object) -> Signature:
+def found(table: SignatureTable, contrast: str = CONTRAST, **changes: object) -> Signature:
     return find_signature(table, contrast, default_task(), QUICK, **changes)  # type: ignore[arg-type]  # of one test each
 
 
@@ -58,7 +64,7 @@ def test_a_view_that_only_the_sick_have_does_not_pass_for_a_disease() -> None:
     films = table.films.with_columns(
         view=pl.when(pl.col("label") == "viral").then(pl.lit("AP")).otherwise(pl.lit("PA"))
     )
-    verdict = found(FeatureTable(films, table.names, table.values)).verdict
+    verdict = found(SignatureTable(films, table.names, table.values)).verdict
     assert verdict.verdict == "not supported"
     assert "the view may be all that is seen" in verdict.because[0]
 
@@ -159,7 +165,7 @@ def test_labels_are_exchanged_within_source_and_patients_keep_theirs_together() 
 def test_combat_takes_the_shift_of_a_source_away_and_leaves_the_disease() -> None:
     table = made_up({"a": ("bacterial", "viral"), "b": ("bacterial", "viral")}, planted=2.0, source_shift=5.0)
     sample = Sample(table.values, table.column("label") == "viral", table.column("patient_id"), table.column("source"))
-    together = fit_combat(sample)(sample.values, sample.sources)
+    together = fit_together(sample)(sample.values, sample.sources)
     gap = together[sample.sources == "b"].mean(axis=0) - together[sample.sources == "a"].mean(axis=0)
     assert np.abs(gap).max() < 0.4  # of 5: what is left is chance between 80 films, which is not taken for the source
     kept = together[sample.positive, 0].mean() - together[~sample.positive, 0].mean()
@@ -168,7 +174,7 @@ def test_combat_takes_the_shift_of_a_source_away_and_leaves_the_disease() -> Non
 
 def test_what_is_not_stable_has_an_effect_but_no_part_in_a_model() -> None:
     table = made_up(ONE, planted=1.5)
-    stability = Stability({table.names[0]: False}, {table.names[0]: "moves with a shift of one pixel"})
+    stability = StableFeatures({table.names[0]: False}, {table.names[0]: "moves with a shift of one pixel"})
     signature = found(table, stability=stability)
     assert table.names[0] not in signature.kept
     assert table.names[0] not in signature.model_features

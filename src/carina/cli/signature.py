@@ -47,7 +47,7 @@ def signature(
     from carina.cli.progress import counting  # noqa: PLC0415 - verbs import inside their function
     from carina.evidence.signature import SignatureOptions, find_signature  # noqa: PLC0415 - as above
     from carina.evidence.signature_files import write_signature  # noqa: PLC0415 - as above
-    from carina.evidence.signature_harmonise import fit_combat  # noqa: PLC0415 - as above
+    from carina.evidence.signature_harmonise import fit_together  # noqa: PLC0415 - as above
     from carina.evidence.signature_models import ModelOptions  # noqa: PLC0415 - as above
     from carina.evidence.signature_other import network_scores  # noqa: PLC0415 - as above
     from carina.evidence.signature_table import read_feature_table, read_stability  # noqa: PLC0415 - as above
@@ -57,7 +57,7 @@ def signature(
     table = read_feature_table(features)
     stable = None if stability is None else read_stability(stability)
     other = None if predictions is None else network_scores(predictions, table, chosen, contrast, data)
-    models = ModelOptions(folds=folds, most=most, seed=seed, harmonise=fit_combat if harmonise else None)
+    models = ModelOptions(folds=folds, most=most, seed=seed, harmonise=fit_together if harmonise else None)
     options = SignatureOptions(models, permutations)
     finished: list[str] = []
     with counting(2 + 2 * len(set(table.column("source").tolist())), "parts") as done:

@@ -22,7 +22,7 @@ from carina.evidence.signature_models import (
     fit_then_score,
 )
 from carina.evidence.signature_permutation import permuted_areas
-from carina.evidence.signature_table import SignatureTable, Stability
+from carina.evidence.signature_table import SignatureTable, StableFeatures
 from carina.evidence.signature_verdict import ALPHA, SignatureVerdict, conclude_signature
 from carina.statistics import Estimate, clustered_auc
 from carina.tasks import Task
@@ -129,7 +129,7 @@ class Signature:
     positive : ndarray of bool, (N,)
     effects : list of Effect
         Of every feature that could be measured, stable or not.
-    stability : Stability or None
+    stability : StableFeatures or None
     kept : tuple of str
         Features that models may use.
     parts : list of Part
@@ -149,7 +149,7 @@ class Signature:
     table: SignatureTable
     positive: NDArray[np.bool_]
     effects: list[Effect]
-    stability: Stability | None
+    stability: StableFeatures | None
     kept: tuple[str, ...]
     parts: list[Part]
     not_judged: list[str]
@@ -170,7 +170,7 @@ def find_signature(
     task: Task,
     options: SignatureOptions | None = None,
     *,
-    stability: Stability | None = None,
+    stability: StableFeatures | None = None,
     other: NDArray[np.floating[Any]] | None = None,
     done: Callable[[str], None] | None = None,
 ) -> Signature:
@@ -184,7 +184,7 @@ def find_signature(
     task : Task
     options : SignatureOptions or None
         The defaults without.
-    stability : Stability or None
+    stability : StableFeatures or None
         Features that it does not keep have an effect but no part in a model; one it does not name is kept.
     other : ndarray, (N,), optional
         Log odds of the contrast by another model, such as the network, for each film of the table; NaN where there are
@@ -265,7 +265,7 @@ def _films_of(
     return films, positive, None if other is None else np.asarray(other, np.float64)[rows]
 
 
-def _kept(names: Sequence[str], stability: Stability | None) -> tuple[str, ...]:
+def _kept(names: Sequence[str], stability: StableFeatures | None) -> tuple[str, ...]:
     if stability is None:
         return tuple(names)
     kept = tuple(name for name in names if stability.keep.get(name, True))

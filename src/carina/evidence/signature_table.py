@@ -21,7 +21,7 @@ from carina.texture import table as texture_table
 
 __all__ = [
     "SignatureTable",
-    "Stability",
+    "StableFeatures",
     "feature_code",
     "read_feature_table",
     "read_stability",
@@ -85,7 +85,7 @@ class SignatureTable:
 
 
 @dataclass(frozen=True, slots=True)
-class Stability:
+class StableFeatures:
     """Which features may be believed.
 
     Attributes
@@ -158,7 +158,7 @@ def read_feature_table(path: Path) -> SignatureTable:
     return SignatureTable(films, tuple(names[number] for number in kept), values[:, kept], digest, left_out, counted)
 
 
-def read_stability(path: Path) -> Stability:
+def read_stability(path: Path) -> StableFeatures:
     """Read which features are stable.
 
     Parameters
@@ -168,7 +168,7 @@ def read_stability(path: Path) -> Stability:
 
     Returns
     -------
-    Stability
+    StableFeatures
 
     Raises
     ------
@@ -184,7 +184,7 @@ def read_stability(path: Path) -> Stability:
         raise TableError(f"a stability table must name each feature once; {str(path)!r} names one twice")
     keep = [_truth(value, path) for value in frame["keep"].to_list()]
     why = frame["why"].to_list() if "why" in frame.columns else [""] * len(names)
-    return Stability(
+    return StableFeatures(
         dict(zip(names, keep, strict=True)),
         {name: str(reason or "") for name, reason in zip(names, why, strict=True)},
     )
