@@ -92,3 +92,12 @@ def test_public_films_train_only_and_are_flagged(hospital: Any, tmp_path: Path) 
 def test_a_public_table_of_nothing_useful_is_refused(hospital: Any, films: pl.DataFrame, said: str) -> None:
     with pytest.raises(CohortError, match=said):
         add_public_films(_cohort(hospital), films, Path())
+
+
+def test_the_span_of_shifted_days_is_said_to_be_that(hospital: Any) -> None:
+    cohort = _cohort(hospital)
+    days = [row["acquired_at"].date().isoformat() for row in hospital.rows["films"]]
+    assert (cohort.dates["first"], cohort.dates["last"]) == (min(days), max(days))
+    assert cohort.dates["told"] == "shifted"
+    assert "the calendar does not" in str(cohort.dates["sentence"])
+    assert build_cohort(CohortTables.empty(), load_rules()).dates["told"] == "not told"

@@ -459,3 +459,26 @@ def test_training_again_needs_a_recipe(tmp_path: Path) -> None:
     )
     with pytest.raises(SettingsError, match="--recipe"):
         evaluate_predictions(path, _chosen(["test"]), _TASK, EvaluationOrder(folds=3))
+
+
+def test_planned_films_stand_beside_those_there_are(tmp_path: Path) -> None:
+    plan = {"level": 0.9875, "films": {"pneumonia": 100, "covid19_given_pneumonia": 500}, "decided_by": {}}
+    plan |= {"test_pneumonia_patients": 500, "eligible_patients": 1000, "months": 11.1}
+    plan["decided_by"] = dict.fromkeys(plan["films"], "ppv")
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps({**plan, "calls_for_power": {}}))
+    films = cohort()
+    rows = {"image_id": films.table.image_ids} | {
+        f"probabilities.{name}": films.probabilities[:, place].tolist() for place, name in enumerate(_TASK.classes)
+    }
+    pl.DataFrame(rows).write_csv(tmp_path / "predictions.csv")
+    order = EvaluationOrder(options=_QUICK, sample_size=path)
+    found = evaluate_predictions(tmp_path / "predictions.csv", films.table, _TASK, order)
+    assert found.planned is not None
+    assert found.planned["films"]["pneumonia"] == 100
+    # 120 patients, 90 of them with pneumonia
+    assert "pneumonia: 100 films, one a patient, were planned and 120 are there, as planned" in found.sentences
+    assert any(said.startswith("covid19_given_pneumonia: 500 films") and "fewer" in said for said in found.sentences)
+    path.write_text(json.dumps({**plan, "films": {"tumour": 3}}))
+    with pytest.raises(TableError, match="names 'tumour'"):
+        evaluate_predictions(tmp_path / "predictions.csv", films.table, _TASK, order)

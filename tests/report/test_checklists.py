@@ -150,3 +150,36 @@ def test_checklists_json_holds_what_the_page_shows(tmp_path: Path) -> None:
     for one, shown in zip(stored["guidelines"], report.checklists, strict=True):
         assert sum(one["counts"].values()) == len(one["items"]) == len(shown.items)
         assert re.fullmatch(r"10\.\d{4,}/\S+", one["doi"])
+
+
+def _people(*parts: str) -> dict[str, Any]:
+    one = {"label": "all", "films": 30, "patients": 20, "age": None}
+    levels = {"sex": {"F": 20}, "age": {"25 to <45": 20}, "view": {"PA": 20}}
+    return {"parts": [{"part": part, **one, "levels": levels} for part in parts], "sentences": []}
+
+
+def test_people_by_part_take_two_parts_that_tell_of_people(tmp_path: Path) -> None:
+    item = _filled(write_run(tmp_path / "a", characteristics=_people("judged", "test")))["CLAIM 2024"]["36"]
+    assert item.status == "NOT SHOWN"
+    item = _filled(write_run(tmp_path / "b", characteristics=_people("judged", "train", "test")))["CLAIM 2024"]["36"]
+    assert (item.status, item.links[0].href) == ("met", "#characteristics")
+
+
+def test_a_planned_sample_size_is_linked(tmp_path: Path) -> None:
+    planned = {"sentences": ["pneumonia: 300 films"], "found": ["300 films were planned"]}
+    assert _filled(write_run(tmp_path / "a"))["CLAIM 2024"]["21"].status == "NOT SHOWN"
+    item = _filled(write_run(tmp_path / "b", sample_size=planned))["CLAIM 2024"]["21"]
+    assert (item.status, item.links[0].href) == ("met", "#sample-size")
+
+
+@pytest.mark.parametrize(("told", "status"), [("true", "met"), ("shifted", "NOT SHOWN"), ("not told", "NOT SHOWN")])
+def test_shifted_days_do_not_say_when_the_films_were_taken(tmp_path: Path, told: str, status: str) -> None:
+    cohort = {"dates": {"told": told, "first": "2019-01-01", "last": "2020-01-01", "sentence": ""}}
+    assert _filled(write_run(tmp_path), cohort=cohort)["TRIPOD+AI"]["5b"].status == status
+
+
+def test_removal_of_identifiers_takes_a_search_without_leaks(tmp_path: Path) -> None:
+    folder = write_run(tmp_path)
+    for proof, status in (({"leaks": 0}, "met"), ({"leaks": 1}, "NOT SHOWN"), (None, "NOT SHOWN")):
+        found = _filled(folder, cohort={"inputs": {"deidentified": proof}})
+        assert found["CLAIM 2024"]["11"].status == status

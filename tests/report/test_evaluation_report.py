@@ -306,3 +306,29 @@ def test_pdf_is_written(tmp_path: Path) -> None:
     pytest.importorskip("weasyprint", reason="the PDF needs the extra 'report' and the system's Pango")
     path = write_pdf(make_report(_light(tmp_path), ReportOptions(now=NOW)), tmp_path / "report.pdf")
     assert path.read_bytes().startswith(b"%PDF-")
+
+
+def test_names_inside_sentences_stand_in_words(tmp_path: Path) -> None:
+    folder = _light(tmp_path, sentences=["covid19_given_pneumonia is called at 0.500"])
+    told = re.sub(r"<[^>]+>", " ", _text(folder).partition('id="summary"')[2].partition('id="headline"')[0])
+    assert "\u201cCOVID-19, if pneumonia\u201d is called at 0.500" in told
+    assert "covid19_given_pneumonia" not in told
+
+
+def test_a_withheld_confusion_says_so_and_shows_no_count(tmp_path: Path) -> None:
+    held = {"classes": ["normal", "covid19"], "withheld": "withheld: no shortcut audit of covid19_given_pneumonia"}
+    text = _text(_light(tmp_path, confusion=held)).partition('id="confusion"')[2].partition("</section>")[0]
+    assert "withheld: no shortcut audit" in text
+    assert "<table" not in text
+
+
+def test_people_stand_by_part_and_suppressed_levels_are_said(tmp_path: Path) -> None:
+    age = {"known": 20, "median": 61.0, "quartiles": [48.0, 72.0]}
+    one = {"label": "all", "films": 30, "patients": 20, "age": age, "levels": {"sex": {"F": 15, "X": None}}}
+    told = {"parts": [{"part": "judged", **one}, {"part": "train", **one}], "sentences": ["a first film counts"]}
+    text = _text(_light(tmp_path, characteristics=told)).partition('id="characteristics"')[2].partition("</table>")[0]
+    cells = re.findall(r"<t[dh][^>]*>([^<]*)</t[dh]>", text)
+    assert cells[1:3] == ["Judged", "Train"]
+    assert cells[cells.index("female") + 1] == "15 (75 %)"
+    assert cells[cells.index("X") + 1] == "suppressed"
+    assert "61 (48 to 72), n = 20" in cells

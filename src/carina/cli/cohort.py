@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["cohort", "sample_size"]
 
 _NEEDED = ("admissions", "reads")
+_TAKEN_IN = frozenset({"films_ingested", "records_loaded"})
 _LABEL = (
     *("film_id", "label", "gold", "sentence", "read", "aetiology", "aetiology_sentence", "covid_contrast"),
     *("bacterial_viral_contrast", "exclusion"),
@@ -110,7 +111,20 @@ def _tables(archive: Archive) -> tuple[CohortTables, dict[str, Any]]:
         tables[name] = archive.records(name)
         if current is not None:
             inputs["records"][name] = {"version": current.version, "sha256": current.sha256, "rows": current.rows}
+    inputs["deidentified"] = _removal_proved(archive)
     return CohortTables.empty(films=films, **tables), inputs
+
+
+def _removal_proved(archive: Archive) -> dict[str, Any] | None:
+    """Last search for identifiers that found none, with nothing taken in since; `None` where there is none."""
+    proof: dict[str, Any] | None = None
+    for entry in archive.audit_log():
+        if entry.event == "removal_verified":
+            told = json.loads(entry.details)
+            proof = {"at": entry.at, "entry": entry.sequence, **told} if told.get("leaks") == 0 else None
+        elif entry.event in _TAKEN_IN:
+            proof = None
+    return proof
 
 
 def _sets(inputs: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -53,6 +53,9 @@ def evaluate(
     recipe: Annotated[
         str | None, typer.Option("--recipe", help="Packaged recipe or TOML file, for the two options above.")
     ] = None,
+    sample_size: Annotated[
+        Path | None, typer.Option("--sample-size", help="JSON of `carina sample-size`, planned before the films.")
+    ] = None,
     no_audit: Annotated[
         bool, typer.Option("--no-audit", help="Without the shortcut audit; what needs it is withheld.")
     ] = False,
@@ -110,6 +113,7 @@ def evaluate(
         leave_source_out=leave_source_out,
         recipe=recipe,
         runs=out / "runs",
+        sample_size=sample_size,
     )
     if is_predictions(model):
         known = load_task(task) if task else default_task()
@@ -129,6 +133,7 @@ def evaluate(
 _RECORDED = (
     *("split", "threshold", "prevalence", "interval", "minimum_cell", "gallery", "robustness", "readers"),
     *("cross_validate", "leave_source_out", "recipe", "no_audit", "audit", "no_gate", "strict", "seed", "repeats"),
+    "sample_size",
 )
 
 

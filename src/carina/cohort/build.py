@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -22,6 +23,7 @@ from carina.cohort.tables import CohortTables
 
 __all__ = ["Cohort", "build_cohort"]
 
+_NO_DATES = {"told": "not told", "first": None, "last": None, "sentence": "The films' days are not told."}
 _AETIOLOGY = (
     "sars_cov_2",
     "viruses",
@@ -56,6 +58,8 @@ class Cohort:
         What was met on the way: reads given twice, films without a read, untested pneumonias and so on.
     disjoint : dict
         Proof that the splits share no patient and no near-duplicate film; empty for a cohort without films.
+    dates : dict
+        `told` (``"true"``, ``"shifted"`` or ``"not told"``), `first` and `last` day of the cohort's films, `sentence`.
     """
 
     film_table: pl.DataFrame
@@ -66,6 +70,7 @@ class Cohort:
     seed: int
     counts: dict[str, int]
     disjoint: dict[str, Any]
+    dates: dict[str, str | None] = field(default_factory=lambda: dict(_NO_DATES))
 
 
 def build_cohort(tables: CohortTables, rules: Rules, *, seed: int = 1, source: str = "hospital") -> Cohort:
@@ -122,7 +127,24 @@ def build_cohort(tables: CohortTables, rules: Rules, *, seed: int = 1, source: s
         seed=seed,
         counts=gold.counts | counts | _counts(films),
         disjoint=proof,
+        dates=_dates(films, rules),
     )
+
+
+def _dates(films: pl.DataFrame, rules: Rules) -> dict[str, str | None]:
+    """First and last day of the cohort's films, and whether the calendar is the hospital's."""
+    days = films.filter(pl.col("exclusion").is_null())["acquired_at"].drop_nulls().dt.date()
+    if not len(days):
+        return dict(_NO_DATES)
+    first, last = (day.strftime("%Y-%m-%d") for day in (days.min(), days.max()) if isinstance(day, date))
+    if rules.aetiology.dates == "true":
+        sentence = f"Films from {first} to {last}."
+    else:
+        sentence = (
+            f"Films from {first} to {last} by dates that were shifted: days between two films of one patient hold, the "
+            "calendar does not, and when the films were taken is not told by them."
+        )
+    return {"told": rules.aetiology.dates, "first": first, "last": last, "sentence": sentence}
 
 
 def _with_records(gold: GoldStandard, tables: CohortTables) -> pl.DataFrame:

@@ -165,6 +165,7 @@ def cohort_record(cohort: Cohort, inputs: Mapping[str, Any] | None, seconds: flo
         "public_films": table.filter("public").height,
         "counts": cohort.counts,
         "disjoint": cohort.disjoint,
+        "dates": cohort.dates,
         "exclusions": {
             row["code"]: row["films"] for row in cohort.flow.filter(pl.col("kind") == "exclusion").to_dicts()
         },

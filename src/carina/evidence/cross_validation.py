@@ -250,7 +250,7 @@ def _trained_without(
         order = TrainingOrder(
             table=path,
             out=folder,
-            task=plan.task,
+            task=_without_rules(plan.task),
             recipe=load_recipe(plan.recipe),
             machine=Machine(accelerator="auto"),
             name=f"without-{name.partition('=')[2] or name}"[:60].replace(" ", "-"),
@@ -258,6 +258,11 @@ def _trained_without(
         train_bundle(order)
     part = table.with_frame(table.frame[sorted(held)])
     return Trained(name, judge_films(folder / "bundle", part, workers=plan.workers, keep_features=False))
+
+
+def _without_rules(task: Task) -> Task:
+    """Return the task without its decision: AUCs need no threshold, and few films held apart could give none."""
+    return task.model_copy(update={"decision": task.decision.model_copy(update={"rules": ()})})
 
 
 def _area(trained: Trained, films: Compared, group: str) -> Number:

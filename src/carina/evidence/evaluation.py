@@ -79,6 +79,9 @@ class Evaluation:
     sentences : tuple of str
         What a reader must know.
     chosen : ChosenFilms
+    options : EvaluationOptions
+    planned : mapping or None
+        Sample size planned beforehand, see `read_sample_size`.
     """
 
     judged: JudgedFilms
@@ -91,6 +94,8 @@ class Evaluation:
     audit: Audit | None
     sentences: tuple[str, ...]
     chosen: ChosenFilms
+    options: EvaluationOptions = field(default_factory=EvaluationOptions)
+    planned: Mapping[str, Any] | None = None
 
     @property
     def headlines(self) -> tuple[Number, ...]:
@@ -194,6 +199,7 @@ def evaluate_judged(
             )
         ),
         chosen=chosen,
+        options=options,
     )
 
 

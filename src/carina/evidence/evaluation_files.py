@@ -16,6 +16,7 @@ import polars as pl
 from carina import __version__
 from carina.errors import OutputError
 from carina.evidence.audit import write_audit
+from carina.evidence.characteristics import table_characteristics
 from carina.evidence.evaluation import Evaluation
 from carina.evidence.evaluation_sentences import count_reasons
 from carina.evidence.numbers import Number
@@ -78,6 +79,8 @@ def as_metrics(found: Evaluation, options: Mapping[str, Any], now: datetime | No
             "unlabelled": len(judged.unlabelled),
             "unmatched": sorted(judged.unmatched),
         },
+        "characteristics": table_characteristics(table, found.chosen.given, minimum=found.options.minimum_cell),
+        "sample_size": None if found.planned is None else dict(found.planned),
         "thresholds": {name: asdict(one) for name, one in found.thresholds.items()},
         "numbers": [one.to_dict() for one in found.numbers],
         "curves": dict(found.curves),

@@ -43,11 +43,14 @@ class ChosenFilms:
         Films left out, by reason.
     sentences : tuple of str
         What must be known.
+    given : FilmTable or None
+        What they were chosen from.
     """
 
     table: FilmTable
     left_out: dict[str, int] = field(default_factory=dict)
     sentences: tuple[str, ...] = ()
+    given: FilmTable | None = None
 
 
 def choose_evaluation_films(table: FilmTable, bundle: Bundle | None, split: str | None = None) -> ChosenFilms:
@@ -75,9 +78,10 @@ def choose_evaluation_films(table: FilmTable, bundle: Bundle | None, split: str 
     if given and split != EVERY:
         part = table.part(str(split))
         warning = () if split == _OPENED else (f"these are {split!r} films: what follows is not performance",)
-        return ChosenFilms(part, {f"not in split {split!r}": len(table) - len(part)}, warning)
+        return ChosenFilms(part, {f"not in split {split!r}": len(table) - len(part)}, warning, table)
     if given:
-        return ChosenFilms(table, {}, ("films the model may have learned from are among these: not performance",))
+        warned = ("films the model may have learned from are among these: not performance",)
+        return ChosenFilms(table, {}, warned, table)
     left_out: Counter[str] = Counter()
     sentences: list[str] = []
     rows = _outside_training_splits(table, left_out)
@@ -95,7 +99,7 @@ def choose_evaluation_films(table: FilmTable, bundle: Bundle | None, split: str 
         rows = [row for place, row in enumerate(rows) if place in free]
     else:
         sentences.append("the bundle does not say which patients it learned from")
-    return ChosenFilms(table.with_frame(table.frame[rows]), dict(left_out), tuple(sentences))
+    return ChosenFilms(table.with_frame(table.frame[rows]), dict(left_out), tuple(sentences), table)
 
 
 def _outside_training_splits(table: FilmTable, left_out: Counter[str]) -> list[int]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from hashlib import sha256
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from carina.errors import SettingsError
+from carina.errors import SettingsError, TableError
 from carina.evidence.audit import Audit, audit_model
 from carina.evidence.cross_validation import TrainingPlan, cross_validation_numbers, source_numbers
 from carina.evidence.evaluation import Evaluation, EvaluationOptions, evaluate_judged
@@ -19,9 +21,18 @@ from carina.evidence.readers import read_readers, reader_numbers
 from carina.evidence.robustness import STRENGTHS, robustness_numbers
 from carina.inference import Bundle, complete_prevalence
 from carina.sampling import FilmTable
+from carina.statistics import TimeWindow
 from carina.tasks import Task
 
-__all__ = ["EvaluationOrder", "Watched", "evaluate_model", "evaluate_predictions", "is_predictions", "parse_thresholds"]
+__all__ = [
+    "EvaluationOrder",
+    "Watched",
+    "evaluate_model",
+    "evaluate_predictions",
+    "is_predictions",
+    "parse_thresholds",
+    "read_sample_size",
+]
 
 Watched: TypeAlias = Callable[[int, str], AbstractContextManager[Callable[[int], None]]]
 """Shows how far a long step has come: called with its length and what is counted."""
@@ -58,6 +69,8 @@ class EvaluationOrder:
         Of these networks.
     runs : Path or None
         Folder of their runs.
+    sample_size : Path or None
+        JSON of `carina sample-size`, planned beforehand.
     """
 
     options: EvaluationOptions = field(default_factory=EvaluationOptions)
@@ -72,6 +85,7 @@ class EvaluationOrder:
     leave_source_out: bool = False
     recipe: str | None = None
     runs: Path | None = None
+    sample_size: Path | None = None
 
 
 def is_predictions(path: str) -> bool:
@@ -136,6 +150,7 @@ def evaluate_model(
     TableError, InputError, BundleError, SettingsError
         As choosing, judging and auditing do.
     """
+    planned = None if order.sample_size is None else read_sample_size(order.sample_size, bundle.task)
     chosen = choose_evaluation_films(table, bundle, order.split)
     options = order.options
     if order.prevalence is not None:
@@ -167,9 +182,10 @@ def evaluate_model(
         found, told = reader_numbers(read_readers(order.readers, judged.task), judged, options, bundle.calibration)
         more += found
         said += told
-    return evaluate_judged(
+    found = evaluate_judged(
         judged, options, calibration=bundle.calibration, audit=audit, chosen=chosen, more=more, said=said
     )
+    return _with_plan(found, planned)
 
 
 def evaluate_predictions(predictions: Path, table: FilmTable, task: Task, order: EvaluationOrder) -> Evaluation:
@@ -201,6 +217,7 @@ def evaluate_predictions(predictions: Path, table: FilmTable, task: Task, order:
     options = order.options
     if order.prevalence is not None:
         options = replace(options, prevalence=_whole(order.prevalence, task))
+    planned = None if order.sample_size is None else read_sample_size(order.sample_size, task)
     chosen: ChosenFilms = choose_evaluation_films(table, None, order.split)
     judged = read_predictions(predictions, chosen.table, task)
     more, said = trained_again(table, task, order)
@@ -208,7 +225,58 @@ def evaluate_predictions(predictions: Path, table: FilmTable, task: Task, order:
         found, told = reader_numbers(read_readers(order.readers, task), judged, options, None)
         more += found
         said += told
-    return evaluate_judged(judged, options, audit=_given_audit(order, judged), chosen=chosen, more=more, said=said)
+    made = evaluate_judged(judged, options, audit=_given_audit(order, judged), chosen=chosen, more=more, said=said)
+    return _with_plan(made, planned)
+
+
+def read_sample_size(path: Path, task: Task) -> dict[str, Any]:
+    """Read what `carina sample-size --json` said before the films were collected (M12).
+
+    Parameters
+    ----------
+    path : Path
+    task : Task
+
+    Returns
+    -------
+    dict
+        `level`, `films` (needed, by contrast), `eligible_patients` and `months` as stored, and `sha256` of the file.
+
+    Raises
+    ------
+    TableError
+        If the file is not one of these, or names a contrast that the task does not have.
+    """
+    try:
+        text = path.read_bytes()
+        told = json.loads(text)
+        planned = TimeWindow(**{one.name: told[one.name] for one in fields(TimeWindow)})
+        sound = {name: int(count) for name, count in planned.films.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TableError(
+            f"a planned sample size is the file that `carina sample-size ... --json` printed; {str(path)!r} is not"
+        ) from error
+    if unknown := sorted(set(sound) - set(task.contrasts)):
+        raise TableError(
+            f"a sample size is planned for contrasts of the task, {', '.join(task.contrasts)}; {str(path)!r} names "
+            f"{unknown[0]!r}: give `carina sample-size --contrast` their names"
+        )
+    return {**planned.to_dict(), "sentences": list(planned.sentences()), "sha256": sha256(text).hexdigest()}
+
+
+def _with_plan(found: Evaluation, planned: dict[str, Any] | None) -> Evaluation:
+    """Say of each contrast whether the films that were planned for it are there."""
+    if planned is None:
+        return found
+    said = []
+    for name, needed in planned["films"].items():
+        one = found.find(f"{name}.accuracy.among_pneumonia.first_films")
+        one = one or next((n for n in found.numbers if n.contrast == name and n.measure == "accuracy"), None)
+        have = 0 if one is None or one.n is None else one.n
+        enough = "as planned" if have >= needed else "fewer than planned: intervals are wider than was meant"
+        said.append(f"{name}: {needed} films, one a patient, were planned and {have} are there, {enough}")
+    planned = {**planned, "found": said}
+    return replace(found, planned=planned, sentences=(*found.sentences, *said))
 
 
 def trained_again(table: FilmTable, task: Task, order: EvaluationOrder) -> tuple[list[Number], list[str]]:

@@ -31,10 +31,6 @@ def _rules(evidence: Evidence, *sections: str) -> Link | None:
     return _if(there, "#flow", f"the cohort's rules ({', '.join(sections)}), by sentence")
 
 
-def _cohort_key(evidence: Evidence, key: str, says: str) -> Link | None:
-    return _if((evidence.cohort or {}).get(key), "#flow", says)
-
-
 def _bundle(evidence: Evidence, key: str, says: str) -> Link | None:
     return _if((evidence.bundle or {}).get(key), "#model", says)
 
@@ -175,9 +171,30 @@ def _training(evidence: Evidence) -> Link | None:
 
 
 def _by_part(evidence: Evidence) -> Link | None:
-    return _if(
-        (evidence.cohort or {}).get("splits") and evidence.run.metrics.get("characteristics"), "#flow", "by part"
-    )
+    """Two parts of the table or more, in each of which two things of the people are told."""
+    told = (evidence.run.metrics.get("characteristics") or {}).get("parts") or ()
+    parts = [
+        str(one["part"])
+        for one in told
+        if one.get("part") != "judged"
+        and one.get("label") == "all"
+        and len(_PEOPLE & {name for name, levels in (one.get("levels") or {}).items() if set(levels) - {"not told"}})
+        >= _TWO
+    ]
+    return _if(len(parts) >= _TWO, "#characteristics", f"patients by part: {', '.join(parts)}")
+
+
+def _dates(evidence: Evidence) -> Link | None:
+    """Shifted dates do not tell when films were taken."""
+    dates = (evidence.cohort or {}).get("dates")
+    true = isinstance(dates, Mapping) and dates.get("told") == "true" and dates.get("first")
+    return _if(true, "#flow", "first and last day of the films")
+
+
+def _deidentified(evidence: Evidence) -> Link | None:
+    proof = ((evidence.cohort or {}).get("inputs") or {}).get("deidentified")
+    clean = isinstance(proof, Mapping) and proof.get("leaks") == 0
+    return _if(clean, "#flow", "identifiers removed; every stored byte searched for them, none found")
 
 
 def _natural(evidence: Evidence) -> Link | None:
@@ -216,16 +233,8 @@ PROOFS: dict[str, Proof] = {
             "coverage of each class by age, sex, BMI, ethnicity, view and device",
         ),
     ),
-    "deidentified": Proof(
-        "the proof of `carina deid verify` in the cohort's inputs",
-        lambda e: _if(
-            ((e.cohort or {}).get("inputs") or {}).get("deidentified"), "#flow", "identifiers removed and verified"
-        ),
-    ),
-    "dates": Proof(
-        "first and last day of the cohort's films in cohort.json",
-        lambda e: _cohort_key(e, "dates", "first and last day of the films"),
-    ),
+    "deidentified": Proof("`carina deid verify` that finds no leak before `carina cohort` (--cohort)", _deidentified),
+    "dates": Proof("a cohort whose dates are the hospital's own; shifted ones do not tell (--cohort)", _dates),
     "preprocessing": Proof(
         "the model's bundle",
         lambda e: _bundle(e, "preprocessing", "framing, size and grey scale, the same for every film"),
@@ -261,8 +270,8 @@ PROOFS: dict[str, Proof] = {
         "the audit's probe of near-duplicates", _probe("near-duplicates between training and test", "duplicate")
     ),
     "sample_size": Proof(
-        "a sample size planned with `carina sample-size` and stored with the run",
-        lambda e: _if(e.of_group("sample_size"), "#numbers", "planned sample size"),
+        "`carina evaluate --sample-size` with what `carina sample-size` planned",
+        lambda e: _if(e.run.metrics.get("sample_size"), "#sample-size", "films planned, beside those there are"),
     ),
     "model_described": Proof(
         "the model's bundle", lambda e: _bundle(e, "network", "network, parameters, input and output")
@@ -326,7 +335,7 @@ PROOFS: dict[str, Proof] = {
         lambda e: _if(len(e.cells) >= _TWO, "#subgroups", f"by {_few(factor_words(name).lower() for name in e.cells)}"),
     ),
     "demographics": Proof("the table's columns sex, age or ethnicity (two of them)", _people),
-    "demographics_by_part": Proof("a cohort, and characteristics by part in metrics.json", _by_part),
+    "demographics_by_part": Proof("a table with split and two of sex, age, ethnicity", _by_part),
     "fairness": Proof("subgroups of people, and the tests of M32", _fairness),
     "alternative_diagnoses": Proof(
         "proportions of each class", lambda e: _if(e.of_group("proportion"), "#proportions", "shares of each diagnosis")

@@ -13,8 +13,9 @@ from carina.errors import InputError, TableError
 from carina.report.evaluation_run import EvaluationRun
 from carina.report.flow import flow_svg
 
-__all__ = ["read_cohort", "run_flow"]
+__all__ = ["cohort_notes", "read_cohort", "run_flow"]
 
+_NO_DAYS = "The films' days are not told."
 _COUNTS = ("films", "patients", "episodes")
 _SHARE = re.compile(r" \(probability [\d.]+\)")  # of one film; films refused for one reason are counted together
 
@@ -90,6 +91,41 @@ def run_flow(run: EvaluationRun, cohort: list[dict[str, Any]] | None = None, *, 
     patients = table.get("patients") if table.get("films") == judged else None
     rows.append(_row("stage", "judged", judged, "Films judged", patients))
     return flow_svg(rows, title="", styled=styled)
+
+
+def cohort_notes(cohort: Mapping[str, Any] | None) -> list[str]:
+    """Say when a cohort's films were taken, and whether identifiers were searched for.
+
+    Parameters
+    ----------
+    cohort : dict or None
+        ``cohort.json``.
+
+    Returns
+    -------
+    list of str
+        Sentences; empty without a cohort.
+
+    Examples
+    --------
+    >>> cohort_notes({"dates": {"sentence": "Films from 2031-01-02 to 2031-03-04."}})[0]
+    'Films from 2031-01-02 to 2031-03-04.'
+    """
+    if cohort is None:
+        return []
+    dates = cohort.get("dates")
+    said = [str(dates["sentence"]) if isinstance(dates, Mapping) and dates.get("sentence") else _NO_DAYS]
+    proof = (cohort.get("inputs") or {}).get("deidentified")
+    if not isinstance(proof, Mapping):
+        return [*said, "No search for identifiers since the last intake lies behind this cohort."]
+    pictures = "" if proof.get("ocr") else ", pictures not read"
+    return [
+        *said,
+        (
+            f"Identifiers were removed; on {str(proof.get('at'))[:10]} every stored byte was searched for "
+            f"{proof.get('identifiers', 0):,} of them{pictures}, and none was found."
+        ),
+    ]
 
 
 def _row(kind: str, code: str, films: int, sentence: str, patients: Any = None) -> dict[str, Any]:

@@ -14,10 +14,11 @@ from carina.inference import Bundle
 from carina.report.checklist_evidence import Evidence
 from carina.report.checklists import Checklist, fill_checklists
 from carina.report.evaluation_curves import curve_figures
-from carina.report.evaluation_flow import read_cohort, run_flow
+from carina.report.evaluation_flow import cohort_notes, read_cohort, run_flow
 from carina.report.evaluation_forest import forest_figure, not_estimable
 from carina.report.evaluation_gallery import GalleryFilm, gallery_films, run_bundle
 from carina.report.evaluation_model import made_by, model_facts
+from carina.report.evaluation_people import people_tables
 from carina.report.evaluation_run import EvaluationRun, read_run
 from carina.report.evaluation_summary import Summary, sentence_and_probe, summarise
 from carina.report.evaluation_tables import (
@@ -165,6 +166,7 @@ def render_report(report: Report, *, paper: bool = False) -> str:
         HTML.
     """
     run, names = report.run, _names(report.run)
+    planned: Mapping[str, Any] = run.metrics.get("sample_size") or {}
     templates = page_templates(
         num=number_markup,
         anchor=anchor,
@@ -189,6 +191,10 @@ def render_report(report: Report, *, paper: bool = False) -> str:
         summary=report.summary,
         flow=drawing(light_colours(run_flow(run, report.flow, styled=True)) if paper else run_flow(run, report.flow)),
         cohort=report.cohort,
+        people=people_tables(run),
+        people_notes=(run.metrics.get("characteristics") or {}).get("sentences") or [],
+        planned=[str(said) for name in ("sentences", "found") for said in planned.get(name) or []],
+        cohort_notes=cohort_notes(report.cohort),
         headline=headline_table(run),
         curves=[
             (

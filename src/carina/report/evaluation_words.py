@@ -12,6 +12,7 @@ __all__ = [
     "anchor",
     "cell_words",
     "factor_words",
+    "level_words",
     "measure_words",
     "number_markup",
     "number_text",
@@ -128,7 +129,18 @@ def cell_words(number: Number) -> str:
 def _level_words(factor: str, level: str) -> str:
     if factor in {"class", "group"}:
         return words(level)
-    return f"{factor_words(factor)}: {_LEVELS.get((factor, level), level)}"
+    return f"{factor_words(factor)}: {level_words(factor, level)}"
+
+
+def level_words(factor: str, level: str) -> str:
+    """Put a level of what divides the films into words.
+
+    Examples
+    --------
+    >>> level_words("sex", "F"), level_words("view", "PA")
+    ('female', 'PA')
+    """
+    return _LEVELS.get((factor, level), level)
 
 
 def value_text(value: float | None, measure: str) -> str:
