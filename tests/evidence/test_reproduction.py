@@ -120,6 +120,17 @@ def test_published_figures_stand_in_a_table_of_their_own() -> None:
     assert "0.968" not in measured
 
 
+def test_a_published_figure_says_what_it_was_checked_against() -> None:
+    known = protocols()
+    assert all(one.checked for name in ("kermany", "darkcovidnet") for one in known[name].published)
+    hours = known["gao-wang"].published[0].model_dump()
+    values = {
+        "title": "T", "doi": "10.1/x", "carina": "0", "table": {"films": 1, "patients": 1, "sha256": "0" * 64},
+        "what": [], "sentences": [], "runs": [], "published": [hours], "summary": [],
+    }  # fmt: skip
+    assert "| not checked |" in markdown(values)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_quick_reproduction_is_written_and_resumed(tmp_path: Path) -> None:

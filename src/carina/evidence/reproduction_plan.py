@@ -35,6 +35,7 @@ class _Published(BaseModel):
     value: float
     on: str
     source: str
+    checked: str | None = None  # what the figure was compared with; None: nothing was to be had
 
 
 class Protocol(BaseModel):

@@ -117,8 +117,9 @@ def _published(values: Mapping[str, Any]) -> Iterator[str]:
         yield "Nothing that is known here."
         yield ""
         return
-    yield "| figure | value | on | source |"
-    yield "|---|---|---|---|"
+    yield "| figure | value | on | source | checked against |"
+    yield "|---|---|---|---|---|"
     for one in values["published"]:
-        yield f"| {one['figure']} | {one['value']:g} | {one['on']} | {one['source']} |"
+        checked = one.get("checked") or "not checked"
+        yield f"| {one['figure']} | {one['value']:g} | {one['on']} | {one['source']} | {checked} |"
     yield ""
