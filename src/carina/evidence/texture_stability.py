@@ -2,7 +2,8 @@
 
 A feature is *repeatable* when, in every family of changes, the lower limit of its ICC(2,1) reaches 0.75, where Koo and
 Li (2016) begin to call reliability good. It is *source-bound* when, among films of one label, the source explains 0.14
-of its ranks or more, Cohen's (1988) large effect, and *view-bound* when the view does within one label and source.
+of its ranks or more, Cohen's (1988) large effect, and *view-bound* when the view does within one label and source. Two
+sources of as many films that are wholly apart explain 0.75 of the ranks.
 """
 
 from __future__ import annotations

@@ -166,9 +166,12 @@ def measured_as(table: FeatureTable, options: MeasureOptions) -> MeasureOptions:
     try:
         settings = TextureSettings.from_json(json.dumps(about["settings"]))
         found = replace(
-            options, settings=settings, regions=tuple(name for name in about["regions"] if name in options.regions), lungs=about["lungs"]["from"],
+            options,
+            settings=settings,
+            regions=tuple(name for name in about["regions"] if name in options.regions),
+            lungs=about["lungs"]["from"],
             doubtful=bool(about["doubtful_lungs_measured"]),
-        )  # fmt: skip
+        )
     except (KeyError, TypeError) as error:
         raise TableError(
             "a feature table must say how it was measured; this one, not of `carina texture`, does not"
