@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import polars as pl
 import pytest
@@ -14,6 +15,7 @@ from sklearn.metrics import roc_auc_score
 
 from carina.errors import SettingsError, TableError, TaskError
 from carina.evidence.signature import Signature, SignatureOptions, find_signature
+from carina.evidence.signature_control import control_signs
 from carina.evidence.signature_effects import feature_effects, hedges_g, rank_test
 from carina.evidence.signature_files import write_signature
 from carina.evidence.signature_harmonise import fit_together
@@ -26,6 +28,7 @@ from carina.evidence.signature_table import (
     read_feature_table,
     read_stability,
 )
+from carina.imaging.lung_fields import from_mask
 from carina.tasks import default_task
 
 QUICK = SignatureOptions(ModelOptions(folds=4, inner_folds=3, most=10, kinds=("elastic_net",)), permutations=19)
@@ -34,6 +37,8 @@ CONTRAST = "bacterial_given_pneumonia_without_covid19"
 
 
 def found(table: SignatureTable, contrast: str = CONTRAST, **changes: object) -> Signature:
+    made = np.random.default_rng(9).normal(size=(len(table), 3))
+    changes = {"control": made} | changes
     return find_signature(table, contrast, default_task(), QUICK, **changes)  # type: ignore[arg-type]  # of one test each
 
 
@@ -67,6 +72,35 @@ def test_a_view_that_only_the_sick_have_does_not_pass_for_a_disease() -> None:
     verdict = found(SignatureTable(films, table.names, table.values)).verdict
     assert verdict.verdict == "not supported"
     assert "the view may be all that is seen" in verdict.because[0]
+
+
+def test_a_signature_that_says_no_more_than_how_the_film_was_made_is_not_supported() -> None:
+    table = made_up(ONE, planted=1.0)
+    sharp = np.random.default_rng(3).normal(size=len(table)) * 0.3 + (table.column("label") == "viral")
+    verdict = found(table, control=sharp[:, None]).verdict
+    assert verdict.verdict == "not supported"
+    assert "does not show that it adds" in verdict.because[0]
+
+
+def test_without_the_films_nothing_is_shown() -> None:
+    verdict = found(made_up(ONE, planted=1.5), control=None).verdict
+    assert verdict.verdict == "not shown"
+    assert "give the films" in verdict.because[0]
+
+
+def test_signs_of_how_a_film_was_made_do_not_change_with_its_lungs() -> None:
+    film = np.random.default_rng(4).uniform(0.2, 0.8, (256, 256)).astype(np.float32)
+    mask = np.zeros((256, 256), bool)
+    mask[40:210, 30:110] = mask[40:210, 146:226] = True
+    fields = from_mask(mask)
+    other = np.where(mask, np.float32(0.9) - film, film)
+    one, two = control_signs(film, fields), control_signs(other, fields)
+    assert one is not None
+    assert two is not None
+    np.testing.assert_allclose(one, two, atol=1e-6)
+    blurred = control_signs(np.asarray(cv2.GaussianBlur(film, (0, 0), 2.0)), fields)
+    assert blurred is not None
+    assert (blurred[-8:-4] < one[-8:-4] - 0.5).all()
 
 
 def test_the_rank_test_keeps_its_level_where_there_is_nothing() -> None:

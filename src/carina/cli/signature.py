@@ -5,9 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from carina.evidence.signature_table import SignatureTable
+    from carina.tasks import Task
 
 __all__ = ["signature"]
 
@@ -23,7 +30,7 @@ def signature(
         Path | None, typer.Option(help="A network's predictions, or films.parquet of an evaluation: does texture add?")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Film table, where the predictions name files and not image_id.")
+        Path | None, typer.Option(help="Film table: how films were made is held against texture; else none is shown.")
     ] = None,
     task: Annotated[Path | None, typer.Option(help="Task file; the default task if left out.")] = None,
     harmonise: Annotated[
@@ -40,9 +47,9 @@ def signature(
     """Look for a signature of texture, with effects, false discovery rate, nested models, a null and a verdict.
 
     Writes signature.json, features.csv with every feature, scores.csv with every film's scores and model.json with the
-    coefficients. "shown" needs films of both sides from one source.
+    coefficients. "shown" needs films of both sides from one source, and the films themselves.
 
-    Example: carina signature features.parquet --contrast covid19_given_pneumonia --out signature
+    Example: carina signature features.parquet --contrast covid19_given_pneumonia --data films.csv --out signature
     """
     from carina.cli.progress import counting  # noqa: PLC0415 - verbs import inside their function
     from carina.evidence.signature import SignatureOptions, find_signature  # noqa: PLC0415 - as above
@@ -59,6 +66,7 @@ def signature(
     other = None if predictions is None else network_scores(predictions, table, chosen, contrast, data)
     models = ModelOptions(folds=folds, most=most, seed=seed, harmonise=fit_together if harmonise else None)
     options = SignatureOptions(models, permutations)
+    control = None if data is None else _controls(table, data, chosen)
     finished: list[str] = []
     with counting(2 + 2 * len(set(table.column("source").tolist())), "parts") as done:
 
@@ -66,7 +74,9 @@ def signature(
             finished.append(what)
             done(len(finished))
 
-        found = find_signature(table, contrast, chosen, options, stability=stable, other=other, done=tell)
+        found = find_signature(
+            table, contrast, chosen, options, stability=stable, other=other, control=control, done=tell
+        )
     values = write_signature(found, out)
     if as_json:
         typer.echo(json.dumps(values, ensure_ascii=False, allow_nan=False))
@@ -76,3 +86,17 @@ def signature(
     for sentence in values["sentences"]:
         typer.echo(sentence)
     typer.echo(f"{len(found.effects)} features in {out / 'features.csv'}")
+
+
+def _controls(table: SignatureTable, data: Path, task: Task) -> NDArray[np.float64]:
+    """How each film was made, outside its lungs."""
+    from carina.cli.progress import counting  # noqa: PLC0415 - verbs import inside their function
+    from carina.evidence.signature_control import film_controls  # noqa: PLC0415 - as above
+    from carina.inference.lungs import LungFinder  # noqa: PLC0415 - as above
+    from carina.sampling import read_film_table  # noqa: PLC0415 - as above
+
+    films = read_film_table(data, task)
+    paths = dict(zip(films.image_ids, films.paths, strict=True))
+    names = [str(name) for name in table.column("image_id").tolist()]
+    with counting(len(names), "films") as done:
+        return film_controls(paths, names, LungFinder.load(), done)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,104 +16,18 @@ from carina.evidence.signature_effects import Effect, feature_effects
 from carina.evidence.signature_fits import LinearModel
 from carina.evidence.signature_fusion import Fusion, judge_fusion
 from carina.evidence.signature_models import (
-    ModelOptions,
     Sample,
     cross_validate,
     fit_then_score,
 )
+from carina.evidence.signature_parts import LEAST_PATIENTS, Part, Permutation, SignatureOptions
 from carina.evidence.signature_permutation import permuted_areas
 from carina.evidence.signature_table import SignatureTable, StableFeatures
 from carina.evidence.signature_verdict import ALPHA, SignatureVerdict, conclude_signature
 from carina.statistics import Estimate, clustered_auc
 from carina.tasks import Task
 
-__all__ = ["LEAST_PATIENTS", "Part", "Permutation", "Signature", "SignatureOptions", "find_signature"]
-
-LEAST_PATIENTS = 10
-"""Patients that each side of a contrast needs, of all films and of a source that is judged by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class SignatureOptions:
-    """What is asked.
-
-    Attributes
-    ----------
-    models : ModelOptions
-    permutations : int
-        Times that labels are dealt anew within each source; 0 leaves the null out, and nothing can be shown then.
-    level : float
-        Of all intervals, in (0, 1).
-    """
-
-    models: ModelOptions = field(default_factory=ModelOptions)
-    permutations: int = 99
-    level: float = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Permutation:
-    """The same search on labels dealt anew.
-
-    Attributes
-    ----------
-    observed : float
-        AUC of the elastic net on the labels as they are, its penalty held.
-    p : float
-        Share of all searches, this one among them, that found as much.
-    upper : float
-        AUC that one search in twenty exceeds where there is nothing.
-    repeats : int
-    """
-
-    observed: float
-    p: float
-    upper: float
-    repeats: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Part:
-    """Models judged on one part of the films.
-
-    Attributes
-    ----------
-    name : str
-        ``"all"``, ``"source=nih"`` or ``"left_out=nih"``: fitted to all other sources, judged on that one.
-    scope : str or None
-        As `carina.evidence.numbers.Number.sources`.
-    films, patients, positives : int
-    areas : dict of str to Estimate
-        AUC of films that the model was not fitted to, by kind of model.
-    scores : dict of str to ndarray, (M,)
-        Log odds by kind.
-    rows : ndarray of int, (M,)
-        Of the contrast's films.
-    chosen : dict of str to list of dict
-        Settings chosen in each fold.
-    used : dict of str to int
-        Folds in which the elastic net used a feature.
-    permutation : Permutation or None
-    fusion : dict of str to Fusion
-        By kind, where another model's scores were given.
-    views : dict of str to Estimate, or None
-        AUC of the same scores among films of one view, of views with enough patients on both sides; `None` where the
-        table does not name two views. Sick patients are filmed lying down: a view can pass for a disease.
-    """
-
-    name: str
-    scope: str | None
-    films: int
-    patients: int
-    positives: int
-    areas: dict[str, Estimate]
-    scores: dict[str, NDArray[np.float64]]
-    rows: NDArray[np.intp]
-    chosen: dict[str, list[dict[str, float]]]
-    used: dict[str, int] = field(default_factory=dict)
-    permutation: Permutation | None = None
-    fusion: dict[str, Fusion] = field(default_factory=dict)
-    views: dict[str, Estimate] | None = None
+__all__ = ["Part", "Permutation", "Signature", "SignatureOptions", "find_signature"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,6 +86,7 @@ def find_signature(
     *,
     stability: StableFeatures | None = None,
     other: NDArray[np.floating[Any]] | None = None,
+    control: NDArray[np.floating[Any]] | None = None,
     done: Callable[[str], None] | None = None,
 ) -> Signature:
     """Look for a signature of a contrast.
@@ -189,6 +104,9 @@ def find_signature(
     other : ndarray, (N,), optional
         Log odds of the contrast by another model, such as the network, for each film of the table; NaN where there are
         none.
+    control : ndarray, (N, K), optional
+        How each film was made, such as `carina.evidence.signature_control.film_controls` measures it. Without, nothing
+        can be shown: films of one source differ in sharpness and noise too.
     done : callable, optional
         Called with what was finished.
 
@@ -206,7 +124,9 @@ def find_signature(
     chosen, tell = options or SignatureOptions(), done or (lambda _: None)
     if contrast not in task.contrasts:
         raise TaskError(f"task {task.name!r} has the contrasts {sorted(task.contrasts)}; found {contrast!r}")
-    films, positive, scores = _films_of(table, contrast, task, other)
+    films, positive, chosen_rows = _films_of(table, contrast, task)
+    scores = None if other is None else np.asarray(other, np.float64)[chosen_rows]
+    made = None if control is None else np.asarray(control, np.float64)[chosen_rows]
     patients, sources = films.column("patient_id"), films.column("source")
     kept = _kept(films.names, stability)
     sample = Sample(films.with_features(kept).values, positive, patients, sources)
@@ -223,6 +143,7 @@ def find_signature(
         else:
             parts.append(_part(f"source={name}", sample, rows, kept=kept, options=chosen, other=scores))
         parts[-1] = _with_views(_with_null(parts[-1], sample, chosen), sample, films.column("view"), chosen)
+        parts[-1] = replace(parts[-1], control=_beside_control(sample, made, rows, chosen))
         tell(f"source {name}")
         if (left := _left_out(name, sample, chosen)) is not None:
             parts.append(left)
@@ -240,9 +161,9 @@ def find_signature(
 
 
 def _films_of(
-    table: SignatureTable, contrast: str, task: Task, other: NDArray[Any] | None
-) -> tuple[SignatureTable, NDArray[np.bool_], NDArray[np.float64] | None]:
-    """Films whose label decides a side, and their sides; refused where a side has too few patients."""
+    table: SignatureTable, contrast: str, task: Task
+) -> tuple[SignatureTable, NDArray[np.bool_], NDArray[np.intp]]:
+    """Films whose label decides a side, their sides and rows; refused where a side has too few patients."""
     known = [label if label in task.classes or label in task.label_sets else None for label in table.column("label")]
     truth = np.full(len(known), np.nan)
     named = [row for row, label in enumerate(known) if label is not None]
@@ -262,7 +183,7 @@ def _films_of(
                     else "add films, or ask another contrast"
                 )
             )
-    return films, positive, None if other is None else np.asarray(other, np.float64)[rows]
+    return films, positive, rows
 
 
 def _kept(names: Sequence[str], stability: StableFeatures | None) -> tuple[str, ...]:
@@ -349,6 +270,23 @@ def _with_null(part: Part, sample: Sample, options: SignatureOptions) -> Part:
     drawn = drawn[np.isfinite(drawn)]
     p = (1 + int((drawn >= observed - 1e-12).sum())) / (1 + len(drawn))
     return replace(part, permutation=Permutation(observed, p, float(np.quantile(drawn, 0.95)), len(drawn)))
+
+
+def _beside_control(
+    sample: Sample, made: NDArray[np.float64] | None, rows: NDArray[np.intp], options: SignatureOptions
+) -> Fusion | None:
+    """Whether texture says more than how the film was made; `None` where that is not known of enough films."""
+    if made is None:
+        return None
+    rows = rows[np.isfinite(made[rows]).all(axis=1)]
+    part = sample.take(rows)
+    counts = [len(set(part.patients[side].tolist())) for side in (part.positive, ~part.positive)]
+    if min(counts) < LEAST_PATIENTS:
+        return None
+    plain = replace(options.models, kinds=("elastic_net",), harmonise=None)
+    signs = cross_validate(replace(part, values=made[rows]), plain).scores["elastic_net"]
+    crossed = cross_validate(part, plain, signs)
+    return judge_fusion(part, signs, crossed.scores["elastic_net"], crossed.fused["elastic_net"], options.level)
 
 
 def _with_views(part: Part, sample: Sample, views: NDArray[Any], options: SignatureOptions) -> Part:

@@ -14,8 +14,9 @@ from typing import Any
 
 from carina import __version__
 from carina.errors import OutputError
-from carina.evidence.signature import Part, Signature
+from carina.evidence.signature import Signature
 from carina.evidence.signature_effects import Effect
+from carina.evidence.signature_parts import Part
 from carina.evidence.signature_table import feature_code
 from carina.statistics import Estimate
 
@@ -156,6 +157,7 @@ def _part(part: Part) -> dict[str, Any]:
         "used": dict(list(part.used.items())[:_LISTED]),
         "permutation": None if part.permutation is None else asdict(part.permutation),
         "views": None if part.views is None else {name: one.to_dict() for name, one in part.views.items()},
+        "control": None if part.control is None else asdict(part.control),
         "fusion": {kind: asdict(one) for kind, one in part.fusion.items()},
     }
 

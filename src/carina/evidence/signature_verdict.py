@@ -12,7 +12,7 @@ from carina.evidence.signature_effects import Effect
 from carina.statistics import Estimate, bonferroni_level
 
 if TYPE_CHECKING:
-    from carina.evidence.signature import Part
+    from carina.evidence.signature_parts import Part
 
 __all__ = ["ALPHA", "SignatureVerdict", "conclude_signature"]
 
@@ -80,42 +80,61 @@ def conclude_signature(
     inside = [part for part in parts if part.name.startswith("source=")]
     if not inside:
         return SignatureVerdict("not shown", _cannot(parts, limits), (), ())
-    sentences, held = [], []
-    for part in inside:
-        holds, sentence = _holds(part, len(inside), level)
-        sentences.append(sentence)
-        if holds:
-            held.append(part.name.removeprefix("source="))
+    judged = [_holds(part, len(inside), level) for part in inside]
+    sentences = [sentence for _, sentence in judged]
+    held = [
+        part.name.removeprefix("source=") for part, (state, _) in zip(inside, judged, strict=True) if state == "holds"
+    ]
     sentences.append(_features_sentence(features, len(stable)))
     sentences += [_travels(part) for part in parts if part.name.startswith("left_out=")]
     if (pooled := next((part for part in parts if part.name == "all"), None)) is not None:
         sentences += _pooled(pooled)
     sentences += limits
     word: Word = "shown" if held and features else "not supported"
+    if word != "shown" and features and any(state == "not asked" for state, _ in judged):
+        word = "not shown"
     return SignatureVerdict(word, tuple(sentences), tuple(held) if word == "shown" else (), features)
 
 
-def _holds(part: Part, sources: int, level: float) -> tuple[bool, str]:
-    """Whether a part's elastic net is better than chance on both counts, and the sentence that says so."""
+def _holds(part: Part, sources: int, level: float) -> tuple[str, str]:
+    """Say whether a source holds, fails or was not asked, and why."""
     name, null = part.name.removeprefix("source="), part.permutation
     area = part.areas["elastic_net"] if "elastic_net" in part.areas else next(iter(part.areas.values()))
     if null is None:
-        return False, f"Within {name}: AUC {_interval(area)}; without labels dealt anew nothing is shown."
+        return "not asked", f"Within {name}: AUC {_interval(area)}; without labels dealt anew nothing is shown."
     family = bonferroni_level(sources, 1.0 - ALPHA)
     low = _lower(area, family, level)
     above = area.value is not None and area.value > _CHANCE and (low is None or low > _CHANCE)
     holds = above and null.p <= ALPHA / sources and _beyond_view(part)
     told = "told apart" if holds else "not told apart better than chance"
-    return holds, (
+    state = "not asked" if part.control is None else "holds" if part.control.adds else "fails"
+    state = state if holds else "fails"
+    return state, (
         f"Within {name}, {part.films} films of {part.patients} patients are {told}: AUC {_interval(area)}; with labels "
         f"dealt anew {null.repeats} times 19 of 20 searches stay below {null.upper:.3f} (p = {null.p:.3g})."
-        f"{_view_words(part)}"
+        f"{_view_words(part)}{_control_words(part)}"
     )
 
 
 def _beyond_view(part: Part) -> bool:
     """Whether films of one view are told apart too, where there are several."""
     return part.views is None or any(one.low is not None and one.low > _CHANCE for one in part.views.values())
+
+
+def _control_words(part: Part) -> str:
+    control = part.control
+    if control is None:
+        return " How the films were made was not held against it: give the films."
+    gain = _interval(control.gain)
+    if control.adds:
+        return (
+            f" Sharpness, noise and greys outside the lungs alone give {_interval(control.other)}; with texture AUC "
+            f"rises by {gain}."
+        )
+    return (
+        f" Sharpness, noise and greys outside the lungs alone give {_interval(control.other)}, and texture does not "
+        f"show that it adds to them: {gain}."
+    )
 
 
 def _view_words(part: Part) -> str:
