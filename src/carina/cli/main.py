@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from carina import __version__
+from carina.cli.atlas import atlas
 from carina.cli.audit import audit
 from carina.cli.calibrate import calibrate
 from carina.cli.cohort import cohort, sample_size
@@ -23,6 +24,7 @@ from carina.cli.evaluate import evaluate
 from carina.cli.explain import explain
 from carina.cli.ingest import ingest
 from carina.cli.init import init
+from carina.cli.pacs import pacs
 from carina.cli.page import page
 from carina.cli.phantom import phantom
 from carina.cli.predict import predict
@@ -88,6 +90,7 @@ app.command("audit")(audit)
 app.command("texture")(texture)
 app.command("texture-stability")(stability)
 app.command("signature")(signature)
+app.command("atlas")(atlas)
 app.command("report")(report)
 app.command("page")(page)
 app.command("phantom")(phantom)
@@ -97,6 +100,7 @@ app.command("ingest")(ingest)
 app.add_typer(records, name="records")
 app.command("cohort")(cohort)
 app.add_typer(deid, name="deid")
+app.command("pacs")(pacs)
 app.command("sample-size")(sample_size)
 app.command("reproduce")(reproduce)
 app.add_typer(share, name="share")
