@@ -69,5 +69,5 @@ def test_the_picture_calls_no_host_and_follows_the_page_s_scheme() -> None:
 
 
 def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="the flow diagram cannot be written"):
+    with pytest.raises(OutputError, match="the flow diagram must go where files can be written"):
         write_flow(ROWS, tmp_path / "none" / "flow.svg")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from carina.evidence.contrast_films import Compared
 from carina.evidence.contrast_numbers import IntervalOptions
-from carina.evidence.numbers import Number, Place
+from carina.evidence.numbers import Number
 from carina.sampling import FilmTable
 from carina.statistics import (
     Association,
@@ -101,14 +101,11 @@ def _ask(films: Compared, column: NDArray[Any], name: str, level: float) -> list
 
 def _numbers(films: Compared, asked: _Asked, adjusted: float | None, tests: int) -> list[Number]:
     found = asked.found
-    place = Place(
-        group="association",
-        contrast=films.contrast,
+    place = films.place(
+        "association",
         cell=f"covariate={found.covariate}",
-        denominator=films.denominator,
         films_used=asked.films_used,
         rule="M32",
-        sources=films.scope,
         patients=found.n if found.patients is None else found.patients,
     )
     left = "; ".join(f"{count} films left out: {why}" for why, count in found.left_out.items())

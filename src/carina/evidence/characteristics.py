@@ -55,7 +55,10 @@ def table_characteristics(judged: FilmTable, given: FilmTable | None = None, *, 
             found.append({"part": part, "label": label, **one})
     sentences = ["of each patient the first film of the part and class counts"]
     if hidden:
-        sentences.append(f"levels of fewer than {minimum} patients, and what would give them away, are suppressed")
+        sentences.append(
+            f"levels of fewer than {minimum} patients are suppressed, with one alone the next smallest; though classes "
+            "together may tell them: for the house alone"
+        )
     return {"minimum_cell": minimum, "parts": found, "sentences": sentences}
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from carina.evidence.evaluation_films import film_order, first_films, source_scope
 from carina.evidence.judged_films import JudgedFilms, contrast_scores
+from carina.evidence.numbers import Place
 from carina.evidence.operating import (
     Calls,
     OperatingThreshold,
@@ -55,6 +56,16 @@ class Compared:
     order: NDArray[np.float64]
     rows: NDArray[np.intp]
     threshold: OperatingThreshold | None = None
+
+    def place(self, group: str, **changes: Any) -> Place:
+        """Where numbers of these films belong; `changes` are further attributes of `Place`, or others."""
+        own = {"denominator": self.denominator, "sources": self.scope, "patients": self.people}
+        return Place(group=group, contrast=self.contrast, **(own | changes))
+
+    @property
+    def cut(self) -> float | None:
+        """At or above which a film is called positive; `None` where the calls are decisions."""
+        return None if self.threshold is None else self.threshold.high
 
     def take(self, chosen: NDArray[Any]) -> Compared:
         """Return some of the films."""

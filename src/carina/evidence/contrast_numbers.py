@@ -30,6 +30,7 @@ __all__ = [
     "IntervalOptions",
     "area_estimate",
     "bootstrapped",
+    "bootstrapped_auc",
     "contrast_numbers",
     "first_film_numbers",
     "share_estimates",
@@ -98,7 +99,7 @@ def contrast_numbers(
     family = 2 * len(primary_contrasts(task)) if primary else None
     found: list[Number] = []
     for films in sets:
-        place = _place(films)
+        place = films.place("contrast", threshold=films.cut)
         headline = bool(contrast in {rule.contrast for rule in task.decision.rules}) and films is sets[0]
         first = films.first()
         found += first_film_numbers(first, place, options, family=family, headline=headline)
@@ -108,9 +109,9 @@ def contrast_numbers(
         for source in sorted(set(films.sources.tolist()) - {""}):
             here = films.take(films.sources == source)
             if here.two_sided and here.people < films.people:
-                inside = _place(here).at(cell=f"source={source}")
+                inside = here.place("contrast", threshold=here.cut, cell=f"source={source}")
                 found += first_film_numbers(here.first(), inside, options, headline=headline, headlines=("auc",))
-                found.append(bootstrapped(here, inside, options)["auc"])
+                found.append(bootstrapped_auc(here, inside, options))
     return found
 
 
@@ -249,28 +250,46 @@ def bootstrapped(
     place = place.at(films_used=ALL_FILMS, patients=films.people)
     result: dict[str, Number] = {}
     if not films.two_sided:
-        none = Estimate(None, None, None, len(films.scores), films.people, options.level, note=_ONE_CLASS)
-        return {"auc": place.number("auc", none, rule="M33", variant="bootstrap")}
+        return {"auc": bootstrapped_auc(films, place, options)}
     for name, found in _draws(films, options, family).items():
         own = {"rule": "M33", "family": family if name in _PREDICTIVE else None}
         result[name] = place.number(name, found, variant="bootstrap", **own)
     return result
 
 
+def bootstrapped_auc(films: Compared, place: Place, options: IntervalOptions) -> Number:
+    """AUC of all films with an interval by resampled patients, as `bootstrapped` gives it, alone (M33)."""
+    place = place.at(films_used=ALL_FILMS, patients=films.people)
+    if not films.two_sided:
+        return place.number("auc", _of_one_side(films, options), rule="M33", variant="bootstrap")
+    found = _drawn(films, films.scores, ("auc",), options, options.level)
+    return place.number("auc", found["auc"], rule="M33", variant="bootstrap")
+
+
+def _of_one_side(films: Compared, options: IntervalOptions) -> Estimate:
+    return Estimate(None, None, None, len(films.scores), films.people, options.level, note=_ONE_CLASS)
+
+
+def _drawn(
+    films: Compared, scores: NDArray[Any], measures: tuple[str, ...], options: IntervalOptions, level: float
+) -> dict[str, Estimate]:
+    return cluster_bootstrap(
+        films.positive.astype(np.float64),
+        scores.astype(np.float64),
+        films.patients,
+        0.5,
+        measures=measures,
+        repeats=options.repeats,
+        seed=options.seed,
+        level=level,
+    )
+
+
 def _draws(films: Compared, options: IntervalOptions, family: int | None) -> dict[str, Estimate]:
     """Bootstrap of the ranking by score, and of the calls as they are."""
 
     def draw(scores: NDArray[Any], measures: tuple[str, ...], level: float) -> dict[str, Estimate]:
-        return cluster_bootstrap(
-            films.positive.astype(np.float64),
-            scores.astype(np.float64),
-            films.patients,
-            0.5,
-            measures=measures,
-            repeats=options.repeats,
-            seed=options.seed,
-            level=level,
-        )
+        return _drawn(films, scores, measures, options, level)
 
     found = draw(films.scores, ("auc", "average_precision"), options.level)
     up, not_down = films.calls == 1, films.calls >= 0
@@ -317,17 +336,6 @@ def _share(task: Task, films: Compared, prevalence: Mapping[str, float]) -> floa
         return up
     total = up + sum(prevalence[name] for name in chosen.negative)
     return up / total if total > 0 else None
-
-
-def _place(films: Compared) -> Place:
-    return Place(
-        group="contrast",
-        contrast=films.contrast,
-        denominator=films.denominator,
-        threshold=None if films.threshold is None else films.threshold.high,
-        sources=films.scope,
-        patients=films.people,
-    )
 
 
 def area_estimate(positive: NDArray[np.bool_], scores: NDArray[np.float64], level: float) -> Estimate:

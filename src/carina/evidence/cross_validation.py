@@ -12,10 +12,10 @@ import polars as pl
 
 from carina.errors import FilmRejectedError, SettingsError
 from carina.evidence.contrast_films import Compared, compared_films
-from carina.evidence.contrast_numbers import IntervalOptions, bootstrapped
+from carina.evidence.contrast_numbers import IntervalOptions, bootstrapped_auc
 from carina.evidence.judged import judge_films
 from carina.evidence.judged_films import JudgedFilms
-from carina.evidence.numbers import Number, Place
+from carina.evidence.numbers import Number
 from carina.evidence.operating import OperatingThreshold
 from carina.imaging import read_film
 from carina.sampling import FilmTable, perceptual_hash, split_by_patient
@@ -215,7 +215,7 @@ def _why_not(inside: set[float], outside: set[float], name: str) -> str | None:
     if len(inside) < 2:  # noqa: PLR2004 - an AUC needs both sides
         return f"{name} has {said[frozenset(inside)]}"
     if len(outside) < 2:  # noqa: PLR2004 - as above
-        return f"without {name} there are {said[frozenset(outside)]}"
+        return f"all other sources have {said[frozenset(outside)]}"
     return None
 
 
@@ -266,15 +266,7 @@ def _without_rules(task: Task) -> Task:
 
 
 def _area(trained: Trained, films: Compared, group: str) -> Number:
-    place = Place(
-        group=group,
-        contrast=films.contrast,
-        cell=trained.name,
-        denominator=films.denominator,
-        rule="M33",
-        sources=films.scope,
-        patients=films.people,
-    )
+    place = films.place(group, cell=trained.name, rule="M33")
     return place.number("auc", clustered_auc(films.positive.astype(np.float64), films.scores, films.patients))
 
 
@@ -283,14 +275,7 @@ def _together(films: Sequence[Compared], options: IntervalOptions, folds: int) -
     areas = [clustered_auc(one.positive.astype(np.float64), one.scores, one.patients).value for one in films]
     known = [value for value in areas if value is not None]
     whole = films[0].joined(films[1:])
-    place = Place(
-        group="cross_validation",
-        contrast=whole.contrast,
-        denominator=whole.denominator,
-        rule="M33",
-        sources=whole.scope,
-        patients=whole.people,
-    )
+    place = whole.place("cross_validation", rule="M33")
     spread = f"folds from {min(known):.3f} to {max(known):.3f}" if known else "not estimable: no fold has both sides"
     left = f"; {folds - len(known)} of {folds} folds lack a side" if known and len(known) < folds else ""
     mean = Estimate(
@@ -302,7 +287,7 @@ def _together(films: Sequence[Compared], options: IntervalOptions, folds: int) -
         method="none",
         note=spread + left,
     )
-    return [place.number("mean_auc", mean), bootstrapped(whole, place, options)["auc"]]
+    return [place.number("mean_auc", mean), bootstrapped_auc(whole, place, options)]
 
 
 def _hashes(table: FilmTable) -> list[str]:

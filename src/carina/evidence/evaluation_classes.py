@@ -137,14 +137,7 @@ def proportion_numbers(judged: JudgedFilms, decisions: Sequence[str], options: I
 
 def calibration_numbers(films: Compared, options: IntervalOptions) -> list[Number]:
     """Slope, intercept, calibration in the large, ECE and Brier score of a contrast, all films, by patient."""
-    place = Place(
-        group="calibration",
-        contrast=films.contrast,
-        denominator=films.denominator,
-        rule="M4",
-        sources=films.scope,
-        patients=films.people,
-    )
+    place = films.place("calibration", rule="M4")
     if not films.two_sided:
         none = Estimate(None, None, None, len(films.scores), films.people, note="not estimable: one class only")
         return [place.number("slope", none)]

@@ -14,7 +14,7 @@ from carina.evidence.contrast_films import Compared, compared_films
 from carina.evidence.contrast_numbers import share_estimates
 from carina.evidence.evaluation import EvaluationOptions
 from carina.evidence.judged_films import JudgedFilms
-from carina.evidence.numbers import Number, Place
+from carina.evidence.numbers import Number
 from carina.evidence.operating import operating_thresholds
 from carina.inference import Calibration
 from carina.statistics import Estimate, mcnemar, paired_delong
@@ -175,14 +175,7 @@ def _of_reader(
 def _beside(
     reader: str, films: Compared, calls: NDArray[np.int8], scores: NDArray[np.float64], options: EvaluationOptions
 ) -> list[Number]:
-    place = Place(
-        group="readers",
-        contrast=films.contrast,
-        cell=f"reader={reader}",
-        denominator=films.denominator,
-        sources=films.scope,
-        patients=films.people,
-    )
+    place = films.place("readers", cell=f"reader={reader}")
     numbers = []
     of_reader = _called(films, calls)
     for prefix, one in (("", of_reader), ("model_", films)):

@@ -11,9 +11,9 @@ import numpy as np
 
 from carina.errors import InputError
 from carina.evidence.contrast_films import Compared, compared_films
-from carina.evidence.contrast_numbers import IntervalOptions, bootstrapped
+from carina.evidence.contrast_numbers import IntervalOptions, bootstrapped_auc
 from carina.evidence.judged import Change, judge_changes
-from carina.evidence.numbers import Number, Place
+from carina.evidence.numbers import Number
 from carina.evidence.operating import operating_thresholds
 from carina.imaging.lung_fields import LungFields
 from carina.inference import Bundle
@@ -124,16 +124,8 @@ def robustness_numbers(
 def _of_one(plain: Compared, films: Compared, cell: str, options: IntervalOptions) -> list[Number]:
     if not np.array_equal(plain.rows, films.rows):
         raise InputError("the films of every change must be the same; they are not")
-    place = Place(
-        group="robustness",
-        contrast=films.contrast,
-        cell=cell,
-        denominator=films.denominator,
-        rule="M24",
-        sources=films.scope,
-        patients=films.people,
-    )
-    numbers = [bootstrapped(films, place, options)["auc"]]
+    place = films.place("robustness", cell=cell, rule="M24")
+    numbers = [bootstrapped_auc(films, place, options)]
     if cell != _PLAIN:
         change = np.abs(films.scores - plain.scores)
         mean = patient_mean(change, films.patients, seed=options.seed, repeats=options.repeats)

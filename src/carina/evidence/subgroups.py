@@ -182,15 +182,7 @@ def _suppressed(place: Place, measure: str, minimum: int) -> Number:
 
 
 def _place(films: Compared) -> Place:
-    return Place(
-        group="subgroup",
-        contrast=films.contrast,
-        denominator=films.denominator,
-        rule="M32",
-        threshold=None if films.threshold is None else films.threshold.high,
-        sources=films.scope,
-        patients=films.people,
-    )
+    return films.place("subgroup", rule="M32", threshold=films.cut)
 
 
 def _banded_ages(table: FilmTable, bands: Sequence[float]) -> tuple[NDArray[Any], tuple[str, ...]]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-from carina.errors import OutputError
+from carina.report.html import write_whole
 
 __all__ = ["flow_svg", "light_colours", "write_flow"]
 
@@ -148,16 +147,7 @@ def write_flow(rows: Sequence[Mapping[str, Any]], out: Path, *, title: str = "Fl
     OutputError
         If the file cannot be written.
     """
-    part = out.with_name(f".{out.name}.part")
-    try:
-        part.write_text(flow_svg(rows, title=title), encoding="utf-8")
-        part.replace(out)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise OutputError(
-            f"the flow diagram cannot be written to {str(out)!r}: {error.strerror or type(error).__name__}"
-        ) from error
+    write_whole(out, flow_svg(rows, title=title).encode(), "the flow diagram", make_folder=False)
 
 
 def _draw_stage(drawing: _Drawing, row: Mapping[str, Any], *, last: bool) -> None:

@@ -83,7 +83,7 @@ def data_uri(content: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def write_whole(path: Path, content: bytes, what: str = "a report") -> None:
+def write_whole(path: Path, content: bytes, what: str = "a report", *, make_folder: bool = True) -> None:
     """Write a file whole or not at all.
 
     Parameters
@@ -92,6 +92,8 @@ def write_whole(path: Path, content: bytes, what: str = "a report") -> None:
     content : bytes
     what : str
         Named in the error.
+    make_folder : bool
+        Whether the folder is made where it is missing.
 
     Raises
     ------
@@ -100,7 +102,8 @@ def write_whole(path: Path, content: bytes, what: str = "a report") -> None:
     """
     part = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(content)
         part.replace(path)
     except OSError as error:
