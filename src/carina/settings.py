@@ -13,7 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from carina.errors import SettingsError
 
-__all__ = ["IngestSettings", "Limits", "PredictSettings", "Settings", "load_settings"]
+__all__ = [
+    "IngestSettings",
+    "Limits",
+    "PacsPeer",
+    "PacsSettings",
+    "PredictSettings",
+    "ServiceSettings",
+    "Settings",
+    "WebSettings",
+    "load_settings",
+]
 
 _MIB = 1024 * 1024
 
@@ -73,12 +83,81 @@ class IngestSettings(_Section):
     )
 
 
+class ServiceSettings(_Section):
+    """How a service study reads its films."""
+
+    queue: str = Field(
+        "sqlite:///queue.sqlite",
+        pattern=r"^(sqlite:///[^/].*|rediss?://.+)$",
+        description="jobs: a file in the study's folder, or redis://host:6379/0 for several machines",
+    )
+    model: str = Field("pneumonia", min_length=1, description="bundle that reads: its folder or zip, or a shipped one")
+    longest_wait_hours: float = Field(
+        24.0, gt=0, le=8760, description="time after which no later film comes before a waiting one, hours"
+    )
+    lease_seconds: float = Field(
+        120.0, ge=5, le=3600, description="time after which a film that a worker began is tried again, seconds"
+    )
+    attempts: int = Field(3, ge=1, le=20, description="times a film is tried before it is given up")
+
+
+class WebSettings(_Section):
+    """How `carina serve` answers."""
+
+    idle_minutes: float = Field(20.0, gt=0, le=1440, description="a session ends when it was not used for so long")
+    session_hours: float = Field(10.0, gt=0, le=168, description="a session ends after so long whatever happens")
+    upload_bytes: int = Field(1024 * _MIB, ge=1024, le=65536 * _MIB, description="largest upload, bytes")
+    upload_files: int = Field(200, ge=1, le=10_000, description="most files of one upload")
+    rows: int = Field(50, ge=5, le=500, description="films on one page of the worklist")
+
+
+class PacsPeer(_Section):
+    """A machine that the node of `carina pacs` knows."""
+
+    ae_title: str = Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$", description="its AE title")
+    host: str = Field(min_length=1, description="its host name or address")
+    port: int = Field(ge=1, le=65535, description="its port")
+    results: bool = Field(False, description="whether results are sent to it")
+    addresses: tuple[str, ...] = Field(
+        (), description="addresses it may call from; empty for any, which trusts the network"
+    )
+
+
+class PacsSettings(_Section):
+    """The node of `carina pacs`."""
+
+    ae_title: str = Field(
+        "CARINA", pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$", description="AE title of the node"
+    )
+    host: str = Field("127.0.0.1", min_length=1, description="address to listen on; 0.0.0.0 for every one")
+    port: int = Field(11112, ge=0, le=65535, description="port to listen on; 0 for a free one")
+    peers: tuple[PacsPeer, ...] = Field((), description="machines that may send films, and where results go")
+    model: str = Field("pneumonia", min_length=1, description="model: a bundle's folder or zip, or a shipped name")
+    pdu_bytes: int = Field(131072, ge=16384, le=1048576, description="largest PDU taken, bytes")
+    object_bytes: int = Field(
+        128 * _MIB, ge=1024, le=4096 * _MIB, description="largest object taken over the network, bytes"
+    )
+    associations: int = Field(32, ge=1, le=1024, description="most associations at a time")
+    associations_per_address: int = Field(8, ge=1, le=1024, description="most connections at a time from one address")
+    acse_seconds: float = Field(
+        5.0, gt=0, le=60, description="longest time for a new connection to ask for an association, seconds"
+    )
+    idle_seconds: float = Field(
+        60.0, gt=0, le=3600, description="longest silence in an association, and longest time for one PDU, seconds"
+    )
+    retry_seconds: float = Field(5.0, gt=0, le=3600, description="first wait before something is sent again, seconds")
+    retry_longest_seconds: float = Field(900.0, gt=0, le=86400, description="longest such wait, seconds")
+
+
 class Settings(_Section):
     """All settings, by section."""
 
     limits: Limits = Field(default_factory=Limits)
     predict: PredictSettings = Field(default_factory=PredictSettings)
     ingest: IngestSettings = Field(default_factory=IngestSettings)
+    pacs: PacsSettings = Field(default_factory=PacsSettings)
+    service: ServiceSettings = Field(default_factory=ServiceSettings)
+    web: WebSettings = Field(default_factory=WebSettings)
 
 
 def load_settings(path: Path | None = None) -> Settings:

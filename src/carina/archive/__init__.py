@@ -4,6 +4,7 @@ from carina.archive.accounts import ROLES, Accounts, Organisation, Role, Session
 from carina.archive.archive import Archive, RecordSet
 from carina.archive.audit import AuditEntry, verify_chain
 from carina.archive.desk import Desk, DeskFilm, DeskRead, DeskResult, NewFilm, Page
+from carina.archive.exchange import Exchange, OwedItem, ReceivedObject
 from carina.archive.films import FILM_SCHEMA, FilmRecord, LedgerEntry, Outcome
 from carina.archive.labels import LabelCounts
 from carina.archive.store import Store, StoredFile
@@ -20,6 +21,7 @@ __all__ = [
     "DeskFilm",
     "DeskRead",
     "DeskResult",
+    "Exchange",
     "FilmRecord",
     "Kind",
     "LabelCounts",
@@ -28,7 +30,9 @@ __all__ = [
     "Order",
     "Organisation",
     "Outcome",
+    "OwedItem",
     "Page",
+    "ReceivedObject",
     "RecordSet",
     "Role",
     "Session",

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, MetaData, func, insert, inspect, sele
 
 from carina.archive.audit import START, AuditEntry, canonical, seal, verify_chain
 from carina.archive.database import lock_audit, reading, writing
+from carina.archive.exchange import Exchange
 from carina.archive.films import FilmRecord, LedgerEntry, admit, film_table, note_source
 from carina.archive.labels import LabelCounts, change_table, label_table, write_labels
 from carina.archive.store import Store
@@ -83,6 +84,11 @@ class Archive:
     def close(self) -> None:
         """Let the database go."""
         self._engine.dispose()
+
+    @property
+    def exchange(self) -> Exchange:
+        """What peers stored here, and what they are owed."""
+        return Exchange(self._engine)
 
     # -- films -----------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,8 @@ _TEMPORARY = ".part-"
 _SPREAD = frozenset({"films", "received", "results"})
 """Folders that may hold a million files."""
 _NAME = re.compile(r"[a-z_]+(/[a-z_]+)*")
+_MANY = ("films", "received", "results")
+"""Folders of so many files that they are spread over folders by their hash."""
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
 
 

@@ -1,0 +1,133 @@
+"""The picture of the secondary capture: film, heatmap, boxes, and in words what it is and what was found."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from carina.inference import Bundle, Judged, normalise_map, overlay
+from carina.types import Array, Bytes
+
+__all__ = ["NOTICE", "draw_result", "lines_of", "raw_map", "shown"]
+
+NOTICE: Final = "AI result, research use only"
+_SIDE: Final = 1024
+_SMALLEST: Final = 640
+_OPACITY: Final = 0.45
+_BOX: Final = (86, 180, 233)  # sky blue: told from the heat's colours by colour-blind eyes (Okabe, Ito)
+_WORDS: Final = (255, 255, 255)
+_WARNING: Final = (240, 228, 66)
+
+
+def lines_of(judged: Judged, bundle: Bundle) -> list[str]:
+    """Say a reading in lines: decision, probabilities, thresholds, model.
+
+    Parameters
+    ----------
+    judged : Judged
+    bundle : Bundle
+        That made it.
+
+    Returns
+    -------
+    list of str
+        Without anything about the patient.
+    """
+    reading = judged.reading
+    words = (reading.decision or "not judged").replace("_", " ")
+    lines = [f"Decision: {words}"]
+    if reading.probabilities is not None:
+        lines.append(
+            "Probabilities: " + ", ".join(f"{name} {value:.2f}" for name, value in reading.probabilities.items())
+        )
+    if reading.prediction_set is not None:
+        lines.append("Not ruled out: " + (", ".join(reading.prediction_set) or "nothing"))
+    if reading.reason:
+        lines.append(f"Why: {reading.reason}")
+    if judged.outputs is not None:
+        lines.append(f"Heatmap: where the network saw {shown(judged).replace('_', ' ')}; boxes: possible opacities")
+    if reading.quality is not None and reading.quality.corrected:
+        lines.append("Shown " + ", ".join(reading.quality.corrected).replace("_", " "))
+    lines.append(f"Model {bundle.name} version {bundle.version}, {bundle.model_sha256[:12]}")
+    return lines
+
+
+def draw_result(judged: Judged, bundle: Bundle) -> Bytes:
+    """Draw the secondary capture.
+
+    Parameters
+    ----------
+    judged : Judged
+    bundle : Bundle
+
+    Returns
+    -------
+    ndarray of uint8, (H, W, 3)
+        Red, green, blue; the film at most 1024 pixels a side, words above and below it.
+    """
+    film = _laid_over(judged, bundle)
+    rows, columns = film.shape[:2]
+    scale = min(_SIDE / max(rows, columns), 1.0)
+    scale = max(scale, _SMALLEST / max(rows, columns))
+    size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+    film = np.asarray(cv2.resize(film, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC), np.uint8)
+    width = max(size[0], _SMALLEST)
+    font = ImageFont.load_default(18)
+    wrapped = [part for line in lines_of(judged, bundle) for part in _wrapped(line, font, width - 16)]
+    line = 24
+    page = Image.new("RGB", (width, size[1] + line * (len(wrapped) + 2) + 16))
+    left, top = (width - size[0]) // 2, line + 8
+    page.paste(Image.fromarray(film), (left, top))
+    draw = ImageDraw.Draw(page)
+    draw.text((8, 4), NOTICE, fill=_WARNING, font=font)
+    for box in judged.reading.boxes:
+        _draw_box(draw, box, scale, (left, top), font)
+    for number, words in enumerate([*wrapped, NOTICE]):
+        draw.text(
+            (8, top + size[1] + 4 + line * number),
+            words,
+            fill=_WARNING if words == NOTICE else _WORDS,
+            font=font,
+        )
+    return np.array(page, np.uint8)
+
+
+def _laid_over(judged: Judged, bundle: Bundle) -> Bytes:
+    if judged.outputs is None or judged.frame is None:
+        return overlay(judged.film.pixels, np.zeros_like(judged.film.pixels), 0.0)
+    heat = judged.frame.lay_out(normalise_map(judged.outputs.class_maps[0][bundle.task.classes.index(shown(judged))]))
+    return overlay(judged.film.pixels, np.asarray(heat, np.float32), _OPACITY)
+
+
+def shown(judged: Judged) -> str:
+    """Name the class whose map is shown: the one decided on, else the most probable one."""
+    probabilities = judged.reading.probabilities or {}
+    decided = judged.reading.decision
+    return decided if decided in probabilities else max(probabilities, key=lambda name: probabilities[name])
+
+
+def raw_map(judged: Judged, bundle: Bundle, name: str) -> Array:
+    """Raw map of a class at the size of the film as judged, (H, W)."""
+    if judged.outputs is None or judged.frame is None:
+        raise ValueError("a class map exists only for a film that was judged")
+    return judged.frame.lay_out(judged.outputs.class_maps[0][bundle.task.classes.index(name)])
+
+
+def _draw_box(draw: Any, box: dict[str, Any], scale: float, at: tuple[int, int], font: Any) -> None:
+    x, y = box["x"] * scale + at[0], box["y"] * scale + at[1]
+    draw.rectangle((x, y, x + box["width"] * scale, y + box["height"] * scale), outline=_BOX, width=2)
+    draw.text((x + 4, y + 2), f"{box['score']:.2f}", fill=_BOX, font=font)
+
+
+def _wrapped(line: str, font: Any, width: int) -> list[str]:
+    """Break a line between words so that each part fits."""
+    parts: list[str] = []
+    for word in line.split():
+        if parts and font.getlength(f"{parts[-1]} {word}") <= width:
+            parts[-1] += f" {word}"
+        else:
+            parts.append(word)
+    return parts

@@ -1,0 +1,180 @@
+"""What the node owes its peers, sent until they confirm it."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Final
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import AE, build_role
+from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr-defined]  # made at run time
+
+from carina.archive import OwedItem, Study
+from carina.errors import CarinaError
+from carina.pacs.results import RESULT_CLASSES
+from carina.settings import PacsPeer, PacsSettings
+
+__all__ = ["Sender", "back_off"]
+
+_LOG: Final = logging.getLogger(__name__)
+_PAUSE_SECONDS: Final = 0.2
+_WARNINGS: Final = range(0xB000, 0xC000)
+_COMMITMENT_INSTANCE: Final = UID("1.2.840.10008.1.20.1.1")
+_ALL, _SOME = 1, 2
+_NO_SUCH_OBJECT: Final = 0x0112
+_DOUBLINGS: Final = 20
+
+
+def back_off(attempts: int, settings: PacsSettings) -> float:
+    """Seconds to wait after `attempts` failed attempts before this one: doubled each time, up to a longest.
+
+    Examples
+    --------
+    >>> [back_off(attempts, PacsSettings()) for attempts in (0, 1, 2, 10)]
+    [5.0, 10.0, 20.0, 900.0]
+    """
+    return min(settings.retry_seconds * 2.0 ** min(attempts, _DOUBLINGS), settings.retry_longest_seconds)
+
+
+class Sender:
+    """Empties the outbox.
+
+    Parameters
+    ----------
+    study : Study
+    settings : PacsSettings
+    """
+
+    def __init__(self, study: Study, settings: PacsSettings) -> None:
+        self._study = study
+        self._settings = settings
+        self._peers = {peer.ae_title: peer for peer in settings.peers}
+
+    def run(self, stop: threading.Event) -> None:
+        """Send what is due until told to stop."""
+        while not stop.is_set():
+            try:
+                busy = self.step()
+            except (CarinaError, OSError) as error:
+                _LOG.warning("nothing could be sent: %s", error)
+                busy = False
+                stop.wait(1.0)
+            except Exception:  # noqa: BLE001 - a fault here must not silently end all sending
+                _LOG.exception("nothing could be sent")
+                busy = False
+                stop.wait(5.0)
+            if not busy:
+                stop.wait(_PAUSE_SECONDS)
+
+    def step(self) -> bool:
+        """Try everything that is due, an association a peer and kind; False where nothing is."""
+        groups: dict[tuple[str, str], list[OwedItem]] = defaultdict(list)
+        for item in self._study.archive.exchange.due():
+            groups[item.peer, item.kind].append(item)
+        for (title, kind), items in groups.items():
+            peer = self._peers.get(title)
+            if peer is None:
+                self._postpone(items, f"{title} is not among the peers of the settings")
+            elif kind == "store":
+                self._store(peer, items)
+            else:
+                self._answer(peer, items)
+        return bool(groups)
+
+    def _entity(self) -> Any:
+        entity = AE(ae_title=self._settings.ae_title)
+        entity.acse_timeout = self._settings.acse_seconds
+        entity.connection_timeout = self._settings.acse_seconds
+        entity.dimse_timeout = entity.network_timeout = self._settings.idle_seconds
+        return entity
+
+    def _store(self, peer: PacsPeer, items: Sequence[OwedItem]) -> None:
+        entity = self._entity()
+        for each in RESULT_CLASSES.values():
+            entity.add_requested_context(each, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+        association = entity.associate(peer.host, peer.port, ae_title=peer.ae_title)
+        if not association.is_established:
+            self._postpone(items, f"{peer.ae_title} gave no association; check its address, and that it knows us")
+            return
+        try:
+            for position, item in enumerate(items):
+                if not association.is_established:
+                    self._postpone(items[position:], f"{peer.ae_title} ended the association")
+                    return
+                self._store_one(association, item)
+        finally:
+            if association.is_established:
+                association.release()
+
+    def _store_one(self, association: Any, item: OwedItem) -> None:
+        try:
+            answer = association.send_c_store(dcmread(io.BytesIO(self._study.store.read(item.path or ""))))
+        except ValueError:
+            self._postpone([item], f"{item.peer} does not take objects of the class {UID(item.sop_class_uid).name}")
+            return
+        status = answer.get("Status")
+        if status == 0 or status in _WARNINGS:
+            self._study.archive.exchange.sent(item.item_id)
+        else:
+            said = "no answer" if status is None else f"status {status:04X}"
+            self._postpone([item], f"{item.peer} did not store it: {said}")
+
+    def _answer(self, peer: PacsPeer, items: Sequence[OwedItem]) -> None:
+        """Report on storage commitment: N-EVENT-REPORT, as the service's provider (PS3.4 J.3.3)."""
+        entity = self._entity()
+        entity.add_requested_context(StorageCommitmentPushModel)
+        role = build_role(StorageCommitmentPushModel, scp_role=True)
+        association = entity.associate(peer.host, peer.port, ae_title=peer.ae_title, ext_neg=[role])
+        if not association.is_established:
+            self._postpone(items, f"{peer.ae_title} gave no association for storage commitment")
+            return
+        try:
+            for item in items:
+                event, report = self._report(item)
+                try:
+                    answer, _ = association.send_n_event_report(
+                        report, event, StorageCommitmentPushModel, _COMMITMENT_INSTANCE
+                    )
+                except (ValueError, RuntimeError):
+                    self._postpone([item], f"{peer.ae_title} takes no report on storage commitment")
+                    continue
+                if answer.get("Status") == 0:
+                    self._study.archive.exchange.sent(item.item_id)
+                else:
+                    self._postpone([item], f"{peer.ae_title} did not take the report on storage commitment")
+        finally:
+            if association.is_established:
+                association.release()
+
+    def _report(self, item: OwedItem) -> tuple[int, Dataset]:
+        wanted = [(str(one), str(two)) for one, two in json.loads(item.body or "[]")]
+        here = self._study.archive.exchange.stored([uid for _, uid in wanted])
+        report = Dataset()
+        report.TransactionUID = item.sop_instance_uid
+        held = [_reference(kind, uid) for kind, uid in wanted if uid in here]
+        failed = [_reference(kind, uid) for kind, uid in wanted if uid not in here]
+        for each in failed:
+            each.FailureReason = _NO_SUCH_OBJECT
+        if held:
+            report.ReferencedSOPSequence = held
+        if failed:
+            report.FailedSOPSequence = failed
+        return (_SOME if failed else _ALL), report
+
+    def _postpone(self, items: Sequence[OwedItem], why: str) -> None:
+        _LOG.warning("%d objects wait: %s", len(items), why)
+        for item in items:
+            self._study.archive.exchange.postpone(item.item_id, why, back_off(item.attempts, self._settings))
+
+
+def _reference(sop_class: str, uid: str) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, uid
+    return item

@@ -1,0 +1,115 @@
+"""Sockets under limits: what a peer may cost before it is known, and after.
+
+Each limit answers an attack: a PDU that claims gigabytes, an object that never ends, a connection that says nothing or
+one byte a minute (slow loris), and one address that takes every association.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from socketserver import TCPServer
+from typing import Any, Final, cast
+
+from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
+
+from carina.settings import PacsSettings
+
+__all__ = ["LimitedServer"]
+
+_FIRST_PDU: Final = 262144
+_HEADER: Final = 6
+_SLACK: Final = 1024
+_CHUNK: Final = 262144
+
+
+class _LimitedSocket(AssociationSocket):
+    """Reads whole PDUs, each within its size and time."""
+
+    limits: PacsSettings
+    counted: int = 0
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        """Read exactly `nr_bytes`, or as many as the peer sent before it closed.
+
+        Raises
+        ------
+        OSError
+            If the peer claims more than it may send, or takes too long; pynetdicom then closes the connection.
+        """
+        accepted = self.assoc.is_established
+        most = max(self.limits.pdu_bytes + _SLACK, _HEADER) if accepted else _FIRST_PDU
+        self.counted += nr_bytes
+        if nr_bytes > most:
+            raise OSError(f"a PDU of {nr_bytes} bytes; at most {most} are taken")
+        if self.counted > self.limits.object_bytes + _FIRST_PDU:
+            raise OSError(f"an object of more than {self.limits.object_bytes} bytes")
+        seconds = self.limits.idle_seconds if accepted else self.limits.acse_seconds
+        return self._read(nr_bytes, time.monotonic() + seconds)
+
+    def _read(self, nr_bytes: int, deadline: float) -> bytearray:
+        read = bytearray(nr_bytes)
+        view, at = memoryview(read), 0
+        peer = cast("socket.socket", self.socket)
+        try:
+            while at < nr_bytes:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError("a PDU took too long")
+                peer.settimeout(left)
+                got = peer.recv_into(view[at:], min(nr_bytes - at, _CHUNK))
+                if not got:
+                    break
+                at += got
+        finally:
+            view.release()
+            if peer.fileno() >= 0:
+                peer.settimeout(
+                    self.limits.idle_seconds
+                )  # an answer must not wait for ever on a peer that reads nothing
+        return read if at == nr_bytes else read[:at]
+
+
+class _Handler(RequestHandler):
+    """Gives each association a limited socket."""
+
+    server: LimitedServer
+
+    def _create_association(self) -> Any:
+        association = super()._create_association()
+        # Made anew, the socket would announce the connection a second time, and the state machine would abort.
+        limited: Any = association.dul.socket
+        limited.__class__ = _LimitedSocket
+        limited.limits = self.server.limits
+        return association
+
+
+class LimitedServer(ThreadedAssociationServer):
+    """Accepts connections up to a number from one address.
+
+    Parameters
+    ----------
+    ae, address, ae_title, contexts, ssl_context, evt_handlers
+        As pynetdicom's.
+    limits : PacsSettings
+    """
+
+    request_queue_size = 64
+    daemon_threads = True
+
+    def __init__(self, *arguments: Any, limits: PacsSettings, **words: Any) -> None:
+        self.limits = limits
+        words["request_handler"] = _Handler
+        super().__init__(*arguments, **words)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Refuse a connection of an address that has as many as it may."""
+        del request
+        callers = [each.requestor.address_info for each in self.active_associations]
+        open_now = [each for each in callers if each is not None and each.address == client_address[0]]
+        return len(open_now) < self.limits.associations_per_address
+
+    def shutdown(self) -> None:
+        """Stop listening; pynetdicom's own way asks for a server that its entity started."""
+        TCPServer.shutdown(self)
+        self.server_close()

@@ -1,0 +1,195 @@
+"""The result objects, against the standard's own validators and by what a reader of them finds."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from carina.errors import FilmRejectedError
+from carina.inference import Bundle, Judged
+from carina.pacs.placing import corners_back, turned_back
+from carina.pacs.results import RESULT_CLASSES, ResultObject, build_results
+from carina.types import Quality
+
+AT = dt.datetime(2026, 1, 2, 3, 4, 5)  # noqa: DTZ001 - DICOM's content times are local
+
+
+@pytest.fixture(scope="module")
+def results(read: tuple[Dataset, Judged], bundle: Bundle) -> list[ResultObject]:
+    return build_results(*read, bundle, AT)
+
+
+def _object(results: list[ResultObject], kind: str) -> Dataset:
+    (found,) = (each for each in results if each.kind == kind)
+    return dcmread(io.BytesIO(found.data))
+
+
+def _numbers(item: Dataset, name: str) -> list[float]:
+    """Values of every NUM of a name, in the order of the tree."""
+    found = []
+    for part in item.get("ContentSequence", []):
+        if part.ValueType == "NUM" and part.ConceptNameCodeSequence[0].CodeMeaning == name:
+            value = part.MeasuredValueSequence[0]
+            assert value.MeasurementUnitsCodeSequence[0].CodeValue == "1"
+            found.append(float(value.NumericValue))
+        found += _numbers(part, name)
+    return found
+
+
+def _graphics(item: Dataset) -> list[list[float]]:
+    found = [list(item.GraphicData)] if item.get("ValueType") == "SCOORD" else []
+    for part in item.get("ContentSequence", []):
+        found += _graphics(part)
+    return found
+
+
+def test_every_kind_of_result_is_made(results: list[ResultObject]) -> None:
+    assert {each.kind: each.sop_class_uid for each in results} == RESULT_CLASSES
+
+
+@pytest.mark.parametrize("kind", list(RESULT_CLASSES))
+def test_a_validator_finds_no_error(results: list[ResultObject], kind: str, tmp_path: Path) -> None:
+    program = shutil.which("dciodvfy")
+    if program is None:
+        pytest.skip("dciodvfy is not installed (Debian's package dicom3tools)")
+    path = tmp_path / "object.dcm"
+    _object(results, kind).save_as(path)
+    done = subprocess.run([program, "-new", str(path)], capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - ours
+    said = done.stdout + done.stderr
+    assert [line for line in said.splitlines() if line.startswith("Error")] == []
+    assert said.splitlines(), "the validator names the object at least"
+
+
+def test_dcmtk_reads_the_report(results: list[ResultObject], tmp_path: Path) -> None:
+    program = shutil.which("dsrdump")
+    if program is None:
+        pytest.skip("dsrdump is not installed (Debian's package dcmtk)")
+    path = tmp_path / "report.dcm"
+    _object(results, "report").save_as(path)
+    done = subprocess.run([program, str(path)], capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - ours
+    assert done.stderr == ""
+    assert done.stdout.count('"Probability"') == 5  # four classes and one box
+    assert '(840539006,SCT,"COVID-19")' in done.stdout
+    assert "UNVERIFIED" in done.stdout
+
+
+def test_the_report_holds_the_probabilities_and_the_box(
+    results: list[ResultObject], read: tuple[Dataset, Judged]
+) -> None:
+    report, reading = _object(results, "report"), read[1].reading
+    assert reading.probabilities is not None
+    expected = [*(round(value, 6) for value in reading.probabilities.values()), 0.8125]
+    assert _numbers(report, "Probability") == pytest.approx(expected, abs=1e-6)
+    assert _graphics(report) == [[40, 70, 70, 70, 70, 90, 40, 90, 40, 70]]
+    assert report.ContentTemplateSequence[0].TemplateIdentifier == "1500"
+
+
+def test_the_evidence_of_the_report_is_the_film(results: list[ResultObject], read: tuple[Dataset, Judged]) -> None:
+    (evidence,) = _object(results, "report").CurrentRequestedProcedureEvidenceSequence
+    assert evidence.StudyInstanceUID == read[0].StudyInstanceUID
+    (series,) = evidence.ReferencedSeriesSequence
+    assert [one.ReferencedSOPInstanceUID for one in series.ReferencedSOPSequence] == [read[0].SOPInstanceUID]
+
+
+@pytest.mark.parametrize("kind", list(RESULT_CLASSES))
+def test_patient_and_study_are_those_of_the_film(
+    results: list[ResultObject], read: tuple[Dataset, Judged], kind: str
+) -> None:
+    made, source = _object(results, kind), read[0]
+    for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate"):
+        assert made[keyword].value == source[keyword].value, keyword
+    assert made.SeriesInstanceUID != source.SeriesInstanceUID
+
+
+def test_the_capture_says_what_it_is(results: list[ResultObject]) -> None:
+    capture = _object(results, "secondary_capture")
+    assert list(capture.ImageType) == ["DERIVED", "SECONDARY"]
+    assert capture.BurnedInAnnotation == "YES"
+    assert capture.SeriesDescription == "AI result, research use only"
+    top = capture.pixel_array[:28]
+    assert ((top[..., 0] > 180) & (top[..., 1] > 180) & (top[..., 2] < 120)).sum() > 200, "yellow words at the top"
+
+
+def test_the_segmentation_holds_lungs_and_opacity(results: list[ResultObject], read: tuple[Dataset, Judged]) -> None:
+    made = _object(results, "segmentation")
+    assert [one.SegmentLabel for one in made.SegmentSequence] == ["Right lung", "Left lung", "Opacity"]
+    fields = read[1].fields
+    assert fields is not None
+    assert (made.pixel_array[0] == (fields.mask == 1)).all()
+    assert (made.pixel_array[1] == (fields.mask == 2)).all()
+    assert made.pixel_array[2].any()
+
+
+def test_the_class_map_gives_the_raw_values_back(
+    results: list[ResultObject], read: tuple[Dataset, Judged], bundle: Bundle
+) -> None:
+    made, judged = _object(results, "class_map"), read[1]
+    mapping = made.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence[0]
+    values = made.pixel_array * mapping.RealWorldValueSlope + mapping.RealWorldValueIntercept
+    name = mapping.LUTExplanation.split()[-1]
+    assert judged.outputs is not None
+    assert judged.frame is not None
+    expected = judged.frame.lay_out(judged.outputs.class_maps[0][bundle.task.classes.index(name)])
+    assert np.abs(values - expected).max() <= mapping.RealWorldValueSlope
+
+
+def test_the_same_reading_gives_the_same_bytes(
+    results: list[ResultObject], read: tuple[Dataset, Judged], bundle: Bundle
+) -> None:
+    assert [each.data for each in build_results(*read, bundle, AT)] == [each.data for each in results]
+
+
+def test_another_model_gives_other_objects(
+    results: list[ResultObject], read: tuple[Dataset, Judged], bundle: Bundle
+) -> None:
+    other = build_results(*read, replace(bundle, model_sha256="f" * 64), AT)
+    assert {each.sop_instance_uid for each in other} & {each.sop_instance_uid for each in results} == set()
+
+
+def test_results_of_a_turned_film_lie_on_the_film_as_it_was_sent() -> None:
+    sent = np.zeros((6, 4), int)
+    sent[1, 2] = 7
+    judged = np.rot90(sent, -1)  # the gate turned it clockwise
+    row, column = (int(each) for each in np.argwhere(judged == 7)[0])
+    assert (turned_back(judged, 1) == sent).all()
+    corners = corners_back({"x": column, "y": row, "width": 1, "height": 1}, 1, judged.shape)
+    assert sorted(map(tuple, corners[:4].tolist())) == [(2, 1), (2, 2), (3, 1), (3, 2)]
+
+
+def test_a_refused_film_gives_its_reason_and_no_map(read: tuple[Dataset, Judged], bundle: Bundle) -> None:
+    source, judged = read
+    quality = Quality(accepted=False, reasons=("it is no chest film",))
+    reading = replace(
+        judged.reading,
+        probabilities=None,
+        prediction_set=None,
+        boxes=(),
+        decision="refused",
+        reason="it is no chest film",
+        quality=quality,
+    )
+    made = build_results(source, Judged(reading, judged.film), bundle, AT)
+    assert [each.kind for each in made] == ["secondary_capture", "report"]
+    assert b"reason: it is no chest film" in made[1].data
+
+
+def test_a_header_without_its_optional_parts_is_enough(read: tuple[Dataset, Judged], bundle: Bundle) -> None:
+    bare = Dataset()
+    uids = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+    for keyword in (*uids, "Rows", "Columns", "SamplesPerPixel"):
+        bare[keyword] = read[0][keyword]
+    assert len(build_results(bare, read[1], bundle, AT)) == 5
+
+
+def test_a_header_without_a_study_is_refused(read: tuple[Dataset, Judged], bundle: Bundle) -> None:
+    with pytest.raises(FilmRejectedError, match="StudyInstanceUID"):
+        build_results(Dataset(), read[1], bundle, AT)
