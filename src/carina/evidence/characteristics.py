@@ -42,8 +42,8 @@ def table_characteristics(judged: FilmTable, given: FilmTable | None = None, *, 
     if given is not None and "split" in given.frame.columns:
         splits = given.frame["split"].to_list()
         for name in SPLITS:
-            if rows := [row for row, value in enumerate(splits) if value == name]:
-                parts[name] = given.with_frame(given.frame[rows])
+            if here := [row for row, value in enumerate(splits) if value == name]:
+                parts[name] = given.with_frame(given.frame[here])
     found, hidden = [], False
     for part, table in parts.items():
         known, _ = covariates(table)

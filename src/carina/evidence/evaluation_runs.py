@@ -182,10 +182,10 @@ def evaluate_model(
         found, told = reader_numbers(read_readers(order.readers, judged.task), judged, options, bundle.calibration)
         more += found
         said += told
-    found = evaluate_judged(
+    made = evaluate_judged(
         judged, options, calibration=bundle.calibration, audit=audit, chosen=chosen, more=more, said=said
     )
-    return _with_plan(found, planned)
+    return _with_plan(made, planned)
 
 
 def evaluate_predictions(predictions: Path, table: FilmTable, task: Task, order: EvaluationOrder) -> Evaluation:
