@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
@@ -22,6 +23,8 @@ __all__ = ["Cluster"]
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 _TOGETHER = 4
+_WORDS = ("auto", "local")
+_PATIENCE = 10.0
 _ITEM, _ANSWER = "item", "answer"
 
 
@@ -61,6 +64,7 @@ class Cluster(Generic[Item, Answer]):
 
         self._ray = ray
         self._start = start
+        _knock(address)
         try:
             ray.init(
                 address=address,
@@ -146,6 +150,22 @@ class _Worker:
         for place, number in enumerate(batch[_ITEM]):
             answers[place] = self._work(self._items[int(number)])
         return {_ITEM: batch[_ITEM], _ANSWER: answers}
+
+
+def _knock(address: str) -> None:
+    """Refuse an address where nobody listens at once; Ray itself would go on asking for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address in _WORDS:
+        return
+    if not host or not port.isdigit():
+        raise InputError(f"a Ray cluster is named by HOST:PORT, auto or local; found {address!r}")
+    try:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"a Ray cluster must answer at {address!r}; none does: start one with `ray start --head`, or check the "
+            "address and the firewall"
+        ) from error
 
 
 def _cause(error: BaseException | None) -> CarinaError | None:
