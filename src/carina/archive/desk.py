@@ -341,6 +341,14 @@ class Desk:
             rows = connection.execute(query.order_by(DeskFilmRow.received_at).limit(most)).fetchall()
         return [(int(row[0]), str(row[1])) for row in rows]
 
+    def waiting_since(self, before: float) -> bool:
+        """Whether a film of any organisation waits that was received before a time and no worker holds."""
+        query = select(DeskFilmRow.entry_id).where(
+            DeskFilmRow.state.in_(_OPEN), DeskFilmRow.claimed_until < time.time(), DeskFilmRow.received_at < before
+        )
+        with reading(self._engine) as connection:
+            return connection.execute(query.limit(1)).first() is not None
+
     def claim(self, entry_id: str, *, organisation_id: int, lease: float) -> DeskFilm | None:
         """Take a film to read it, for `lease` seconds; None where another worker holds it or it is read already."""
         now = time.time()

@@ -1,0 +1,219 @@
+"""The application: its routes, each with a permission, its headers, its errors in words."""
+
+from __future__ import annotations
+
+import logging
+from importlib.resources import files
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.routing import APIRoute
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+
+from carina.archive import Study
+from carina.errors import ArchiveError, CarinaError
+from carina.inference import load_bundle
+from carina.service import JobQueue
+from carina.settings import Settings
+from carina.web import administration, desk, sign_in
+from carina.web.credentials import Throttle
+from carina.web.pages import render
+from carina.web.permissions import Guard, Permission, RefusedError
+from carina.web.pictures import FilmPictures
+
+__all__ = ["create_app", "guards"]
+
+_LOG: Final = logging.getLogger("carina.web")
+_STATIC: Final = {
+    "carina.css": "text/css",
+    "desk.css": "text/css",
+    "desk.js": "text/javascript",
+    "htmx.min.js": "text/javascript",
+}
+_TOO_LARGE: Final = "The upload is larger than it may be"
+_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+def create_app(study: Study, settings: Settings, *, secure: bool, model: dict[str, Any] | None = None) -> FastAPI:
+    """Make the application of a service study.
+
+    Parameters
+    ----------
+    study : Study
+    settings : Settings
+    secure : bool
+        Whether browsers reach it over TLS: cookies are then sent over nothing else.
+    model : dict or None
+        What is said of the model on every page: ``name``, ``version``, ``sha256`` and ``points``; by default that of
+        the bundle that the settings name.
+
+    Raises
+    ------
+    ArchiveError
+        If a route has no permission: it must not exist.
+    """
+    app = FastAPI(title="Carina", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.study = study
+    app.state.settings = settings
+    app.state.secure = secure
+    app.state.queue = JobQueue(study, settings)
+    app.state.totp_offers = {}
+    app.state.throttle = Throttle(study.accounts)
+    app.state.pictures = FilmPictures(study, settings.limits)
+    app.state.model = model or _model(settings)
+    for room in (sign_in, desk, administration):
+        app.include_router(room.router)
+    app.add_api_route("/static/{name}", _static, dependencies=[_anyone()])
+    app.add_api_route("/live", _live, dependencies=[_anyone()])
+    guards(app)
+    app.add_exception_handler(RefusedError, _refused)
+    app.add_exception_handler(CarinaError, _went_wrong)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unforeseen)
+    app.add_middleware(_Envelope, most=settings.web.upload_bytes, secure=secure)
+    return app
+
+
+def guards(app: FastAPI) -> dict[tuple[str, str], Permission]:
+    """Permission of every route, by method and path.
+
+    Raises
+    ------
+    ArchiveError
+        If a route has none, or more than one.
+    """
+    found: dict[tuple[str, str], Permission] = {}
+    for route in app.routes:
+        for each in getattr(route, "original_router", app).routes if not isinstance(route, APIRoute) else [route]:
+            if not isinstance(each, APIRoute):
+                raise ArchiveError(f"every route must have a guard; {type(each).__name__} cannot have one")
+            held = [one.call.permission for one in each.dependant.dependencies if isinstance(one.call, Guard)]
+            if len(held) != 1:
+                raise ArchiveError(f"every route must have one guard; {each.path!r} has {len(held)}")
+            found |= {(method, each.path): held[0] for method in each.methods or ()}
+    return found
+
+
+def _anyone() -> Any:
+    from fastapi import Depends  # noqa: PLC0415 - here alone
+
+    return Depends(Guard(Permission.anyone))
+
+
+def _model(settings: Settings) -> dict[str, Any]:
+    bundle = load_bundle(settings.service.model)
+    points = (
+        []
+        if bundle.calibration is None
+        else [
+            {
+                "contrast": name,
+                "threshold": bundle.calibration.thresholds[name].high,
+                "sensitivity": point.sensitivity.estimate,
+                "specificity": point.specificity.estimate,
+            }
+            for name, point in bundle.calibration.operating_points.items()
+        ]
+    )
+    return {**bundle.identity, "points": points, "classes": bundle.task.classes}
+
+
+def _static(name: str) -> Response:
+    kind = _STATIC.get(name)
+    if kind is None:
+        raise RefusedError(404, "There is no such page.")
+    room = (
+        files("carina.report") / "templates" / "page.css"
+        if name == "carina.css"
+        else files("carina.web") / "static" / name
+    )
+    return Response(room.read_bytes(), media_type=kind, headers={"Cache-Control": "public, max-age=3600"})
+
+
+def _live() -> dict[str, str]:
+    return {"state": "answering"}
+
+
+def _answer(request: Request, status: int, message: str) -> Response:
+    if "text/html" in request.headers.get("accept", ""):
+        return render(request, "refused", None, status=status, status_code=status, message=message)
+    return JSONResponse({"error": message}, status)
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedError)  # noqa: S101 - starlette hands over what is registered for
+    if error.status != 401 or "text/html" not in request.headers.get("accept", "text/html"):  # noqa: PLR2004 - HTTP
+        return _answer(request, error.status, error.message)
+    if request.headers.get("hx-request"):
+        return Response(status_code=204, headers={"HX-Redirect": error.to})
+    return RedirectResponse(error.to, 303)
+
+
+def _went_wrong(request: Request, error: Exception) -> Response:
+    if isinstance(error, ArchiveError):
+        _LOG.error("the archive refused: %s", error)
+        return _answer(request, 503, "The database or the store does not answer; nothing is lost. Try again soon.")
+    return _answer(request, 400, str(error))
+
+
+def _http(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if isinstance(error, HTTPException) and error.detail == _TOO_LARGE:
+        return _answer(request, 413, f"{_TOO_LARGE}; send the films in parts.")
+    said = {404: "There is no such page.", 405: "This page does not take that.", 400: "The form cannot be read."}
+    return _answer(request, status, said.get(status, "The request cannot be answered."))
+
+
+def _unforeseen(request: Request, error: Exception) -> Response:
+    _LOG.error("unforeseen: %s", type(error).__name__)  # its text could hold patient data
+    return _answer(request, 500, "This should have been foreseen, and was not; it is logged. Nothing is lost.")
+
+
+class _Envelope:
+    """Around every request: a limit on what is sent, headers on what is answered, a line in the log."""
+
+    def __init__(self, app: Any, most: int, *, secure: bool) -> None:
+        self._app = app
+        self._most = most
+        self._headers = dict(_HEADERS)
+        if secure:
+            self._headers["Strict-Transport-Security"] = "max-age=31536000"
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        taken = 0
+
+        async def counted() -> Any:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self._most:  # whatever its length was said to be: the attack is a full disk
+                raise MultiPartException(_TOO_LARGE)
+            return message
+
+        async def dressed(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers[name] = value
+                headers.setdefault("Cache-Control", "no-store")
+                # the route's pattern, never the address: an address names a film
+                path = getattr(scope.get("route"), "path", "-")
+                _LOG.info("%s %s %d", scope["method"], path, message["status"])
+            await send(message)
+
+        await self._app(scope, counted, dressed)

@@ -1,0 +1,89 @@
+"""Templates filled for a visitor; every value is escaped there."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+import jinja2
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+
+from carina.report.page import words
+from carina.web.permissions import Permission, Visitor
+
+__all__ = ["age_in_words", "render"]
+
+_MENU: Final = (
+    ("/worklist", "Worklist", Permission.see_films),
+    ("/upload", "Send films", Permission.send_films),
+    ("/users", "Users", Permission.manage_users),
+    ("/health", "Health", Permission.see_health),
+    ("/account", "Account", Permission.own_account),
+)
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def age_in_words(then: float, now: float | None = None) -> str:
+    """Time gone by, in its largest unit.
+
+    Examples
+    --------
+    >>> age_in_words(0, 59), age_in_words(0, 125), age_in_words(0, 7300), age_in_words(0, 200_000)
+    ('now', '2 min', '2 h', '2 d')
+    """
+    seconds = int((time.time() if now is None else now) - then)
+    if seconds < _MINUTE:
+        return "now"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE} min"
+    return f"{seconds // _HOUR} h" if seconds < _DAY else f"{seconds // _DAY} d"
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    room = files("carina.web") / "templates"
+    made = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=jinja2.FunctionLoader(lambda name: (room / name).read_text(encoding="utf-8")),
+    )
+    made.filters.update(words=words, age=age_in_words)
+    return made
+
+
+def render(
+    request: Request, template: str, visitor: Visitor | None, *, status: int = 200, **values: Any
+) -> HTMLResponse:
+    """Fill a template.
+
+    Parameters
+    ----------
+    request : Request
+    template : str
+        Without its ending.
+    visitor : Visitor or None
+    status : int
+    **values
+        What the template asks for.
+    """
+    session = None if visitor is None else visitor.session
+    full = session is not None and session.stage == "full"
+    menu = [(to, word) for to, word, needs in _MENU if full and visitor is not None and visitor.may(needs)]
+    text = (
+        _environment()
+        .get_template(f"{template}.html.j2")
+        .render(
+            user=session.user if session is not None and full else None,
+            form_token=session.form_token if session is not None else values.pop("form_token", ""),
+            menu=menu,
+            here=request.url.path,
+            model=request.app.state.model,
+            **values,
+        )
+    )
+    return HTMLResponse(text, status)
