@@ -93,3 +93,13 @@ def test_one_source_cannot_be_left_out(table: FilmTable) -> None:
     assert source_numbers(part, TrainingPlan(_task(), "pneumonia-seed", table.folder))[1] == [
         "leave-one-source-out is not estimable: the table has fewer than two sources"
     ]
+
+
+@pytest.mark.slow
+def test_films_too_few_for_thresholds_are_enough_for_folds(table: FilmTable) -> None:
+    pytest.importorskip("lightning", reason="cross-validation trains, with the extra 'train'")
+    # a tenth of 30 patients calibrates: three, where a threshold needs five on each side
+    few = table.with_frame(table.frame[:60])
+    plan = TrainingPlan(_task(), str(table.folder / "recipe.toml"), table.folder / "few")
+    numbers = {one.id: one for one in cross_validation_numbers(few, 2, plan, IntervalOptions(repeats=100))}
+    assert numbers["brightness.cross_validation.auc.all_films.all_films.bootstrap"].n == 60

@@ -462,9 +462,9 @@ def test_training_again_needs_a_recipe(tmp_path: Path) -> None:
 
 
 def test_planned_films_stand_beside_those_there_are(tmp_path: Path) -> None:
-    plan = {"level": 0.9875, "films": {"pneumonia": 100, "covid19_given_pneumonia": 500}, "decided_by": {}}
+    plan: dict[str, Any] = {"level": 0.9875, "films": {"pneumonia": 100, "covid19_given_pneumonia": 500}}
     plan |= {"test_pneumonia_patients": 500, "eligible_patients": 1000, "months": 11.1}
-    plan["decided_by"] = dict.fromkeys(plan["films"], "ppv")
+    plan["decided_by"] = dict.fromkeys(["pneumonia", "covid19_given_pneumonia"], "ppv")
     path = tmp_path / "plan.json"
     path.write_text(json.dumps({**plan, "calls_for_power": {}}))
     films = cohort()

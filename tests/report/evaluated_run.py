@@ -56,7 +56,7 @@ def numbers() -> list[dict[str, Any]]:
 
 def _overall(contrast: str) -> list[dict[str, Any]]:
     (verdict, area), found = CONTRASTS[contrast], []
-    own = {"contrast": contrast, "verdict": verdict}
+    own: dict[str, Any] = {"contrast": contrast, "verdict": verdict}
     for measure, value in (
         *(
             ("auc", area),
@@ -92,7 +92,7 @@ def _overall(contrast: str) -> list[dict[str, Any]]:
 
 def _parts(contrast: str) -> list[dict[str, Any]]:
     (verdict, area), found = CONTRASTS[contrast], []
-    own = {"contrast": contrast, "verdict": verdict}
+    own: dict[str, Any] = {"contrast": contrast, "verdict": verdict}
     for factor, levels in GROUPS.items():
         for place, level in enumerate(levels):
             for measure, less in (("auc", 0.0), ("sensitivity", 0.08), ("specificity", 0.03)):

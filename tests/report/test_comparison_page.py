@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from carina.cli.main import app
 from carina.errors import OutputError
 from carina.evidence.sharing_compare import compare_evaluations
 from carina.report.comparison_page import comparison_sheets, write_comparison
@@ -110,3 +112,19 @@ def test_where_no_file_can_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="comparison must go where files can be written"):
         write_comparison(compare_evaluations(one, one), tmp_path / "file" / "x.html")
+
+
+def test_the_verb_writes_the_page_and_names_the_two_by_their_folders(tmp_path: Path) -> None:
+    first = _folder(tmp_path / "north", "metrics.json", _number("auc", value=0.5))
+    second = _folder(tmp_path / "south", "metrics.json", _number("auc", value=0.6))
+    made = CliRunner().invoke(app, ["share", "compare", str(first), str(second), "--html", str(tmp_path / "c.html")])
+    assert made.exit_code == 0, made.output
+    assert "<h1>north and south, side by side</h1>" in (tmp_path / "c.html").read_text("utf-8")
+
+
+def test_of_the_same_films_it_is_said_that_the_two_are_not_independent(tmp_path: Path) -> None:
+    table = {"sha256": "c" * 64, "patients": 40}
+    one = _folder(tmp_path / "a", "metrics.json", _number("auc", value=0.5), table=table)
+    other = _folder(tmp_path / "b", "metrics.json", _number("auc", value=0.6), table=table)
+    sentences = compare_evaluations(one, other).sentences
+    assert any("not independent" in said for said in sentences)
