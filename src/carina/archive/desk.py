@@ -183,8 +183,6 @@ class Desk:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    # -- receipt ---------------------------------------------------------------------------------------------------
-
     def receive(
         self, film: NewFilm, *, organisation_id: int, longest_wait: float, by: int | None = None
     ) -> tuple[DeskFilm, bool]:

@@ -29,13 +29,15 @@ from carina.cli.page import page
 from carina.cli.phantom import phantom
 from carina.cli.predict import predict
 from carina.cli.records import records
-from carina.cli.reproduce import reproduce
 from carina.cli.report import report
+from carina.cli.reproduce import reproduce
+from carina.cli.serve import serve, worker
 from carina.cli.share import share
 from carina.cli.signature import signature
 from carina.cli.synth import synth
 from carina.cli.texture import stability, texture
 from carina.cli.train import train
+from carina.cli.user import user
 from carina.errors import CarinaError
 
 __all__ = ["app", "main"]
@@ -104,6 +106,9 @@ app.command("pacs")(pacs)
 app.command("sample-size")(sample_size)
 app.command("reproduce")(reproduce)
 app.add_typer(share, name="share")
+app.command("serve")(serve)
+app.command("worker")(worker)
+app.add_typer(user, name="user")
 
 
 def main() -> None:
