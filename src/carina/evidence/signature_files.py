@@ -106,7 +106,10 @@ def signature_sentences(found: Signature) -> list[str]:
     """Say what was found, the verdict first."""
     verdict = found.verdict
     first = f"A texture signature of {found.contrast} is {verdict.verdict}"
-    first += f" in {', '.join(verdict.sources)}." if verdict.sources else "."
+    first += f" in {', '.join(verdict.sources)}" if verdict.sources else ""
+    if verdict.verdict == "shown" and not _carries_over(found.parts):
+        first += ", each by itself: it does not carry over to another source"
+    first += "."
     sentences = [first, *verdict.because]
     for part in found.parts:
         for kind, fusion in part.fusion.items():
@@ -123,6 +126,12 @@ def signature_sentences(found: Signature) -> list[str]:
                 f"{fusion.fused.value:.3f}, gain {_interval(fusion.gain)}{p}, {fusion.films} films."
             )
     return sentences
+
+
+def _carries_over(parts: Sequence[Part]) -> bool:
+    """Whether models fitted to other sources hold in every source left out; true where none was."""
+    areas = [next(iter(part.areas.values())) for part in parts if part.name.startswith("left_out=")]
+    return all(area.low is not None and area.low > 0.5 for area in areas)  # noqa: PLR2004 - chance
 
 
 def _where(name: str) -> str:
