@@ -71,7 +71,7 @@ def write_maps(
             refused[job.image_id] = str(error)
         else:
             kept = {name: part.astype(np.float32) for name, part in zip(names, found, strict=True)}
-            np.savez_compressed(folder / f"{job.image_id}.npz", **kept)  # type: ignore[arg-type] # numpy's stub takes the names for options
+            np.savez_compressed(folder / f"{job.image_id}.npz", **kept)
             for name, part in kept.items():
                 cv2.imwrite(str(folder / f"{job.image_id}.{name}.png"), draw_map(picture, part))
         if on_film is not None:

@@ -196,13 +196,13 @@ def agreement_columns(repeated: Repeated, level: float = 0.95) -> dict[str, _Flo
     for family in FAMILIES:
         for end in ("", "_low", "_high", "_consistency"):
             columns[f"icc_{family}{end}"] = np.full(features, np.nan)
-    for films, which in patterns(np.isfinite(values).all(axis=1)):
+    for films, which in patterns(np.asarray(np.isfinite(values).all(axis=1), np.bool_)):
         columns["films"][which] = films.sum()
         if films.sum() < LEAST_FILMS or films.sum() - len(np.unique(sources[films])) < 2:  # noqa: PLR2004 - to estimate
             continue
         for family in FAMILIES:
             ways = [0, *(place for place, change in enumerate(CHANGES, 1) if change.family == family)]
-            part = values[np.ix_(films, ways, which)]
+            part = values[np.ix_(films, np.array(ways), which)]
             found = intraclass_correlation(part, sources[films], level=level)
             columns[f"icc_{family}"][which] = found.agreement
             columns[f"icc_{family}_low"][which] = found.agreement_low

@@ -167,7 +167,7 @@ def judge_stability(
     rules = rules or StabilityRules()
     columns = agreement_columns(repeated, rules.level)
     lows = np.stack([columns[f"icc_{family}_low"] for family in FAMILIES])
-    bad = ~np.isfinite(lows).all(axis=0)
+    bad = np.asarray(~np.isfinite(lows).all(axis=0), np.bool_)
     least = np.where(bad, np.nan, np.min(np.where(np.isfinite(lows), lows, np.inf), axis=0))
     family = [
         None if one else FAMILIES[at] for one, at in zip(bad, np.argmin(np.nan_to_num(lows, nan=2.0), 0), strict=True)

@@ -18,14 +18,15 @@ __all__ = ["Alone", "Processes", "Spread"]
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+Answer_co = TypeVar("Answer_co", covariant=True)
 _AHEAD = 3
 _LONGEST_BATCH = 8
 
 
-class Spread(Protocol[Item, Answer]):
+class Spread(Protocol[Item, Answer_co]):
     """Where work is done."""
 
-    def map(self, items: Iterable[Item]) -> Iterator[tuple[Item, Answer | None]]:
+    def map(self, items: Iterable[Item]) -> Iterator[tuple[Item, Answer_co | None]]:
         """Give each item with its answer, in order; `None` where working on it ended its process."""
 
     def stop(self) -> None:
