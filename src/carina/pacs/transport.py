@@ -47,6 +47,13 @@ class _LimitedSocket(AssociationSocket):
         seconds = self.limits.idle_seconds if accepted else self.limits.acse_seconds
         return self._read(nr_bytes, time.monotonic() + seconds)
 
+    def close(self) -> None:
+        """Close the connection; pynetdicom alone leaves a socket that its peer left to the garbage collector."""
+        opened = self.socket
+        super().close()
+        if opened is not None:
+            opened.close()
+
     def _read(self, nr_bytes: int, deadline: float) -> bytearray:
         read = bytearray(nr_bytes)
         view, at = memoryview(read), 0

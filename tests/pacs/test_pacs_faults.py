@@ -1,0 +1,197 @@
+"""Hostile peers, and a node that is killed: each is answered, and no acknowledged film is lost."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import random
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pacs_peers import RunningNode, until
+from pydicom import dcmread
+from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
+from pynetdicom import AE, build_context
+from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr-defined]  # made at run time
+
+from carina.archive import Study, create_study, open_study
+from carina.pacs.node import Node
+from carina.settings import PacsPeer, PacsSettings, Settings
+
+# The clients of these tests, faulty on purpose, leave sockets of pynetdicom to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+PEERS = (PacsPeer(ae_title="SENDER", host="127.0.0.1", port=104),)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Iterator[Study]:
+    with create_study(tmp_path / "service", "service") as made:
+        yield made
+
+
+@pytest.fixture
+def listening(study: Study) -> Iterator[int]:
+    """Port of a node without a worker, quick to lose patience."""
+    pacs = PacsSettings(
+        port=0, peers=PEERS, acse_seconds=0.5, idle_seconds=1.0, associations_per_address=4, object_bytes=1_000_000
+    )
+    with Node(study, Settings(pacs=pacs), worker=False) as node:
+        yield node.port
+    gc.collect()  # sockets left over are found here, where they are expected, and not in a test that comes later
+
+
+def _association(port: int, calling: str = "SENDER") -> Any:
+    entity = AE(ae_title=calling)
+    contexts = [
+        build_context(DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian),
+        build_context(StorageCommitmentPushModel),
+    ]
+    return entity.associate("127.0.0.1", port, contexts=contexts, ae_title="CARINA")
+
+
+def _send(association: Any, data: bytes, uid: str) -> int | None:
+    """C-STORE of raw bytes under a UID, as a faulty peer would."""
+    from io import BytesIO  # noqa: PLC0415 - beside its use
+
+    from pynetdicom.dimse_primitives import C_STORE  # noqa: PLC0415 - as above
+
+    request = C_STORE()
+    request.MessageID, request.Priority = 1, 2
+    request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = DigitalXRayImageStorageForPresentation, uid
+    request.DataSet = BytesIO(data)
+    association._reactor_checkpoint.clear()
+    association.dimse.send_msg(request, association.accepted_contexts[0].context_id)
+    _, answer = association.dimse.get_msg(block=True)
+    association._reactor_checkpoint.set()
+    return None if answer is None else int(answer.Status)
+
+
+def _closed_after(port: int, data: bytes, seconds: float = 8.0) -> float:
+    """Seconds until the node closes a connection on which `data` was sent and nothing more."""
+    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as peer:
+        start = time.monotonic()
+        if data:
+            peer.sendall(data)
+        try:
+            while peer.recv(4096):
+                pass
+        except ConnectionResetError:
+            pass
+        return time.monotonic() - start
+
+
+def test_a_film_is_durable_before_it_is_acknowledged(study: Study, listening: int, phantoms: list[Path]) -> None:
+    association = _association(listening)
+    assert association.send_c_store(dcmread(phantoms[0])).Status == 0x0000
+    association.release()
+    received = study.archive.exchange.claim(3)
+    assert received is not None
+    assert received.peer == "SENDER"
+    stored = study.store.read(received.path)
+    assert hashlib.sha256(stored).hexdigest() == received.sha256
+    assert dcmread(study.store.path(received.path)).PixelData == dcmread(phantoms[0]).PixelData
+
+
+def test_the_same_film_sent_twice_is_one(study: Study, listening: int, phantoms: list[Path]) -> None:
+    for _ in range(2):
+        association = _association(listening)
+        assert association.send_c_store(dcmread(phantoms[0])).Status == 0x0000
+        association.release()
+    assert study.archive.exchange.counts() == {"received_waiting": 1}
+
+
+@pytest.mark.parametrize(("data", "status"), [(b"no DICOM at all, but a letter", 0xC000), (b"\xff" * 4096, 0xC000)])
+def test_what_is_no_dicom_is_refused(study: Study, listening: int, data: bytes, status: int) -> None:
+    association = _association(listening)
+    assert _send(association, data, "1.2.3") == status
+    association.abort()
+    assert study.archive.exchange.counts() == {}
+
+
+def test_an_object_under_another_name_is_refused(study: Study, listening: int, phantoms: list[Path]) -> None:
+    from pydicom.filebase import DicomBytesIO  # noqa: PLC0415 - as above
+    from pydicom.filewriter import write_dataset  # noqa: PLC0415 - beside its use
+
+    out = DicomBytesIO()
+    out.is_little_endian, out.is_implicit_VR = True, False
+    write_dataset(out, dcmread(phantoms[0]))
+    association = _association(listening)
+    assert _send(association, out.getvalue(), "1.2.3") == 0xA900
+    association.abort()
+    assert study.archive.exchange.counts() == {}
+
+
+def test_an_unknown_title_gets_no_association(listening: int) -> None:
+    association = _association(listening, "STRANGER")
+    assert association.is_rejected
+
+
+def test_a_silent_connection_is_closed(listening: int) -> None:
+    assert _closed_after(listening, b"") < 5
+
+
+def test_a_connection_that_stops_within_a_pdu_is_closed(listening: int) -> None:
+    assert _closed_after(listening, struct.pack(">BBL", 1, 0, 200) + b"\0" * 20) < 5
+
+
+def test_a_huge_pdu_is_not_waited_for(listening: int) -> None:
+    assert _closed_after(listening, struct.pack(">BBL", 1, 0, 0xFFFFFFFF)) < 2
+
+
+def test_an_object_beyond_the_limit_is_cut_off(study: Study, listening: int) -> None:
+    association = _association(listening)
+    assert _send(association, b"\0" * 3_000_000, "1.2.3") is None
+    association.abort()
+    assert study.archive.exchange.counts() == {}
+
+
+def test_silent_connections_of_one_address_leave_room_for_others(listening: int) -> None:
+    idle = [socket.create_connection(("127.0.0.1", listening)) for _ in range(12)]
+    time.sleep(1.5)
+    association = until(lambda: (found := _association(listening)).is_established and found, 10)
+    association.release()
+    for each in idle:
+        each.close()
+
+
+def test_storage_commitment_is_owed_until_it_was_reported(study: Study, listening: int) -> None:
+    from pydicom.dataset import Dataset  # noqa: PLC0415 - beside its use
+
+    asked, item = Dataset(), Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = DigitalXRayImageStorageForPresentation, "1.2.3"
+    asked.TransactionUID, asked.ReferencedSOPSequence = "1.2.3.4", [item]
+    association = _association(listening)
+    status, _ = association.send_n_action(asked, 1, StorageCommitmentPushModel, "1.2.840.10008.1.20.1.1")
+    association.release()
+    assert status.Status == 0x0000
+    assert study.archive.exchange.counts() == {"outbox_waiting": 1}
+
+
+@pytest.mark.slow
+def test_no_acknowledged_film_is_lost_by_kills(
+    make_node: Callable[..., RunningNode],
+    storescu: Callable[..., subprocess.CompletedProcess[str]],
+    phantoms: list[Path],
+    orthanc: Any,
+) -> None:
+    node, chance = make_node(orthanc.dicom), random.Random(7)  # noqa: S311 - moments, no secrets
+    acknowledged = set()
+    for position, path in enumerate(phantoms):
+        if storescu(node.port, path).returncode == 0:
+            acknowledged.add(str(dcmread(path).SOPInstanceUID))
+        if position % 2:
+            time.sleep(chance.uniform(0.0, 3.0))
+            node.kill()
+            node.start()
+    assert len(acknowledged) == len(phantoms)
+    with open_study(node.folder, "service") as study:
+        assert study.archive.exchange.stored(list(acknowledged)) == acknowledged
+    until(lambda: len(orthanc.get("/studies")) == len(phantoms), 180)
+    until(lambda: len(orthanc.series()) == 5 * len(phantoms), 180)
