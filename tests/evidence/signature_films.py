@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from carina.evidence.signature_table import FeatureTable
+from carina.evidence.signature_table import SignatureTable
 
 
 def made_up(
@@ -17,7 +17,7 @@ def made_up(
     source_shift: float = 0.0,
     seed: int = 1,
     films: int = 1,
-) -> FeatureTable:
+) -> SignatureTable:
     """Two labels a source, `patients` of each; the first three features differ by `planted` between them."""
     rng = np.random.default_rng(seed)
     rows, values = [], []
@@ -35,4 +35,4 @@ def made_up(
                     one[:3] += planted * up
                     values.append(one)
     names = tuple(f"lungs.original_firstorder_Made{number}" for number in range(features))
-    return FeatureTable(pl.DataFrame(rows), names, np.array(values), "0" * 64)
+    return SignatureTable(pl.DataFrame(rows), names, np.array(values), "0" * 64)
