@@ -183,6 +183,7 @@ def test_no_acknowledged_film_is_lost_by_kills(
 ) -> None:
     node, chance = make_node(orthanc.dicom), random.Random(7)  # noqa: S311 - moments, no secrets
     acknowledged = set()
+    phantoms = phantoms[:4]
     for position, path in enumerate(phantoms):
         if storescu(node.port, path).returncode == 0:
             acknowledged.add(str(dcmread(path).SOPInstanceUID))
