@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from carina.inference.bundle import (
     Bundle,
     TrainingFilms,
-    copy_with_section,
     default_bundle_path,
     find_bundle,
     load_bundle,
@@ -16,6 +15,7 @@ from carina.inference.bundle import (
     zip_bundle,
 )
 from carina.inference.calibration import Calibration, calibrated_probabilities, prediction_set, prior_shift
+from carina.inference.card import copy_with_section
 from carina.inference.heatmap import encode_png, normalise_map, overlay
 from carina.inference.layers import LayerOptions
 from carina.inference.options import PredictOptions, Summary, make_reader

@@ -189,7 +189,7 @@ def load_bundle(source: str | Path, *, task: str | None = None) -> Bundle:
         task is another, or if the thresholds were set for another model.
     """
     path = find_bundle(source)
-    contents = _read_folder(path) if path.is_dir() else _read_zip(path)
+    contents = read_contents(path)
     description = _parse(contents[_DESCRIPTION], path)
     for name in _HASHED:
         found = hashlib.sha256(contents[name]).hexdigest()
@@ -272,40 +272,6 @@ def write_bundle(folder: Path, model: bytes, description: Mapping[str, Any], car
     return load_bundle(folder)
 
 
-def copy_with_section(source: str | Path, folder: Path, section: str) -> Bundle:
-    """Write a copy of a bundle whose card has one section more, or anew where it has one under the same heading.
-
-    Network, calibration and dates stay; only ``MODEL_CARD.md`` and its hash differ.
-
-    Parameters
-    ----------
-    source : str or Path
-        Bundle, or name of a shipped one; verified first.
-    folder : Path
-        Must not exist yet.
-    section : str
-        Markdown; its first line is a heading of level 2.
-
-    Returns
-    -------
-    Bundle
-        The copy, read back and verified.
-
-    Raises
-    ------
-    BundleError, OutputError
-    """
-    path = find_bundle(source)
-    load_bundle(path)
-    contents = _read_folder(path) if path.is_dir() else _read_zip(path)
-    heading = section.partition("\n")[0]
-    before, found, after = contents[_CARD].decode("utf-8").partition(f"\n{heading}\n")
-    rest = after.partition("\n## ")
-    tail = f"\n## {rest[2]}" if found and rest[1] else ""
-    card = f"{before.rstrip()}\n\n{section.rstrip()}\n{tail}"
-    return write_bundle(folder, contents[_MODEL], json.loads(contents[_DESCRIPTION]), card)
-
-
 def zip_bundle(source: Path, target: Path) -> None:
     """Pack a bundle into one zip file, the same bytes every time.
 
@@ -322,7 +288,7 @@ def zip_bundle(source: Path, target: Path) -> None:
     OutputError
     """
     load_bundle(source)
-    contents = _read_folder(source) if source.is_dir() else _read_zip(source)
+    contents = read_contents(source)
     scratch = target.with_name(f".{target.name}-{os.getpid()}")
     try:
         with zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -333,6 +299,11 @@ def zip_bundle(source: Path, target: Path) -> None:
         with suppress(OSError):
             scratch.unlink(missing_ok=True)
         raise OutputError(f"the bundle {str(target)!r} cannot be written: {error.strerror}") from error
+
+
+def read_contents(path: Path) -> dict[str, bytes]:
+    """Files of a bundle by name, a folder or a zip, as they are; `load_bundle` verifies them."""
+    return _read_folder(path) if path.is_dir() else _read_zip(path)
 
 
 def _read_folder(path: Path) -> dict[str, bytes]:
