@@ -17,7 +17,8 @@ __all__ = ["share"]
 
 share = typer.Typer(
     name="share",
-    help="Share a model, its rules and aggregates with another district; compare what each found.\n\nExample: carina share compare ours theirs.zip",
+    help="Share a model, its rules and aggregates with another district; compare what each found.\n\n"
+    "Example: carina share compare ours theirs.zip",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["user"]
 
 user = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Add users of the web application, or change them.\n\nExample: carina user list FOLDER"
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Add users of the web application, or change them.\n\nExample: carina user list FOLDER",
 )
 
 _Folder = Annotated[Path, typer.Argument(help="Service study, made by `carina init FOLDER --kind service`.")]

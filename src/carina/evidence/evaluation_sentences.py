@@ -22,7 +22,7 @@ def evaluation_sentences(
     judged: JudgedFilms,
     compared: Mapping[str, Compared],
     thresholds: Mapping[str, OperatingThreshold],
-    hidden: set[str],
+    hidden: frozenset[str],
 ) -> list[str]:
     """Say what a reader of the numbers must know.
 

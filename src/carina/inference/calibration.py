@@ -286,9 +286,8 @@ def calibrated_probabilities(
     if not np.isfinite(values).all():
         raise CalibrationError("logits must be finite; the network gave NaN or infinity")
     if isinstance(calibration, Calibration):
-        temperature, unshown = calibration.temperature, calibration.unshown
-    else:
-        temperature, unshown = calibration or {}, unshown or {}
+        unshown, calibration = calibration.unshown, calibration.temperature
+    temperature, unshown = calibration or {}, unshown or {}
     units = root_units(task)
     roots = np.stack([np.logaddexp.reduce(values[:, numbers], axis=1) for numbers in units.values()], axis=1)
     log_units = _log_softmax(roots / temperature.get(ROOT, 1.0))

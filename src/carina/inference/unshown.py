@@ -10,7 +10,6 @@ of modest worth would. The order of the films stays, and so do decisions, whose 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,9 +78,7 @@ def find_parts(units: Sequence[str], shown: Mapping[str, Sequence[str]]) -> tupl
     )
 
 
-def held_within(
-    log_probabilities: NDArray[np.float64], units: Sequence[str], unshown: Unshown
-) -> NDArray[np.floating[Any]]:
+def held_within(log_probabilities: NDArray[np.float64], units: Sequence[str], unshown: Unshown) -> NDArray[np.float64]:
     """Hold the evidence between the parts of a level within the likelihood ratio.
 
     The log-odds between two parts, less those of their shares, pass through ``log(ratio) * tanh(x / log(ratio))``:
@@ -108,7 +105,7 @@ def held_within(
     """
     columns = [[units.index(name) for name in part] for part in unshown.parts]
     odds = np.stack([np.logaddexp.reduce(log_probabilities[:, part], axis=1) for part in columns], axis=1)
-    shares, half = np.log(np.asarray(unshown.shares)), np.log(unshown.ratio) / 2
+    shares, half = np.log(np.asarray(unshown.shares)), float(np.log(unshown.ratio)) / 2
     evidence = odds - shares
     evidence = half * np.tanh((evidence - evidence.mean(axis=1, keepdims=True)) / half)
     held = shares + evidence
