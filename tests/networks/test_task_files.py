@@ -49,7 +49,9 @@ def test_what_rests_on_lung_fields_is_refused_where_there_are_none(tmp_path: Pat
 
 @pytest.mark.slow
 def test_effusion_trains_and_predicts_from_its_task_file(films_folder: Path, tmp_path: Path) -> None:
-    bundle = train_bundle(_order(films_folder / "cxr" / "images.csv", tmp_path / "run", "findings.toml"))
+    # With effusion so rare not every split leaves five such patients to calibrate on, and the training then says so.
+    recipe = _TINY.changed({"seed": 0})
+    bundle = train_bundle(_order(films_folder / "cxr" / "images.csv", tmp_path / "run", "findings.toml", recipe))
     films = sorted((films_folder / "cxr" / "images" / "nih").glob("*.jpg"))[:4]
     predict_films(films, tmp_path / "out", PredictOptions(model=str(bundle), layers=False, gate=False, lungs=False))
     assert all(
