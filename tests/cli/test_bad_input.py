@@ -70,7 +70,8 @@ def test_an_interruption_is_one_sentence_whatever_the_verb(
 
 
 def _page(folder: Path) -> None:
-    (folder / "predictions.jsonl").write_bytes(b'{"file": "a.png", "decision": "normal"}\n')
+    with (folder / "predictions.jsonl").open("wb") as file:
+        file.write(b'{"file": "a.png", "decision": "normal"}\n')
     write_page(folder, folder / "page.html")
 
 
@@ -78,16 +79,16 @@ def _phantoms(folder: Path) -> None:
     write_phantoms(Collection(folder, films=1, size=64))
 
 
-@pytest.mark.parametrize(("write", "call"), [(_page, "write_text"), (_phantoms, "write_bytes")])
+@pytest.mark.parametrize("write", [_page, _phantoms])
 def test_a_full_disk_leaves_no_half_a_file(
-    write: Callable[[Path], None], call: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    write: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def full(path: Path, *_: object, **__: object) -> int:
         with path.open("wb") as file:
             file.write(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, call, full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OutputError, match="No space"):
         write(tmp_path)
     assert not list(tmp_path.rglob("*.part"))
