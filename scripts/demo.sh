@@ -26,7 +26,7 @@ if [ -e "$OUT/hospital" ]; then
 fi
 
 say "1. A hospital's films and records, in; a labelled cohort without identifiers, out; every label held to the truth"
-PATIENTS=${PATIENTS:-150} RULES=scripts/demo_rules.toml bash scripts/hospital.sh "$OUT"
+PATIENTS=${PATIENTS:-220} RULES=scripts/demo_rules.toml bash scripts/hospital.sh "$OUT"
 
 say "2. A short training of the seed CNN on that cohort"
 run train "$TABLE" --recipe scripts/demo.toml --threads 1 --name demo --out "$OUT/model"

@@ -7,8 +7,9 @@ import pytest
 from scipy.special import softmax
 
 from carina.errors import CalibrationError
-from carina.inference.calibrate import coverage_report, fit_calibration, least_patients
+from carina.inference.calibrate import fit_calibration, least_patients
 from carina.inference.calibration import Calibration, calibrated_probabilities, prediction_set
+from carina.inference.coverage import coverage_report
 from carina.statistics import log_loss
 from carina.tasks import default_task
 

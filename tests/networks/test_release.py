@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from carina.errors import TableError, TrainingError
+from carina.errors import CalibrationError, TableError, TrainingError
 from carina.networks import Machine, Recipe, TrainingOrder, load_recipe, train_bundle
 from carina.networks.model_card import model_card
 from carina.sampling import read_film_table
@@ -102,6 +102,16 @@ def test_orders_that_cannot_be_carried_out_are_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         train_bundle(_order(films, tmp_path / "run", **changes))
+
+
+def test_too_few_films_to_calibrate_are_told_before_anything_is_trained(films: Path, tmp_path: Path) -> None:
+    few = pl.read_csv(films, infer_schema=False).filter((pl.col("label") != "viral") | (pl.col("patient_id") < "p12"))
+    few.write_csv(films.with_name("few.csv"))
+    with pytest.raises(
+        CalibrationError, match=r"'bacterial_given_pneumonia_without_covid19' needs at least 5 patients"
+    ):
+        train_bundle(_order(films.with_name("few.csv"), tmp_path / "run"))
+    assert not (tmp_path / "run" / "checkpoints").exists()
 
 
 def test_packaged_recipes_are_valid() -> None:

@@ -27,7 +27,8 @@ from carina.inference.session import Engine, Outputs, Session, open_session
 from carina.inference.sources import FilmSource, find_films
 
 if TYPE_CHECKING:
-    from carina.inference.calibrate import CoverageRow, coverage_report, fit_calibration, least_patients
+    from carina.inference.calibrate import fit_calibration, least_patients
+    from carina.inference.coverage import CoverageRow, coverage_report
     from carina.inference.gate import GateThresholds, QualityGate
 
 __all__ = [
@@ -78,10 +79,10 @@ __all__ = [
 
 # Fitting brings SciPy and scikit-learn, which no prediction needs; the gate is only loaded where it is used.
 _LATER = {
-    "CoverageRow": "calibrate",
+    "CoverageRow": "coverage",
     "GateThresholds": "gate",
     "QualityGate": "gate",
-    "coverage_report": "calibrate",
+    "coverage_report": "coverage",
     "fit_calibration": "calibrate",
     "least_patients": "calibrate",
 }

@@ -1,4 +1,4 @@
-"""Measuring a calibration on the `calibrate` films, and its coverage on the `test` films (M4, M11, M30).
+"""Measuring a calibration on the `calibrate` films (M4, M11, M30).
 
 Every film's weight is one over its patient's films, so that each patient counts once; thresholds and operating points
 use each patient's first film, conformal quantiles one film of each patient and class, drawn with a stored seed.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -26,12 +25,10 @@ from carina.inference.calibration import (
     calibrated_probabilities,
     level_units,
     levels,
-    prediction_set,
     root_units,
 )
 from carina.inference.unshown import MOST_RATIO, Unshown, find_parts
 from carina.statistics import (
-    Proportion,
     first_of_each,
     fit_temperature,
     proportion,
@@ -40,46 +37,20 @@ from carina.statistics import (
 )
 from carina.tasks import DecisionRule, Task
 
-__all__ = ["CoverageRow", "coverage_report", "fit_calibration", "least_patients"]
+__all__ = [
+    "LEAST_PER_SIDE",
+    "fit_calibration",
+    "least_patients",
+    "require_sides",
+]
 
 _FEWEST_NEGATIVES = 20
 """Patients: with fewer, 0.95 of a source's negatives would be all of them."""
 _FEWEST_SHOWN = 5
 """Patients of a class that a source needs to show it."""
+LEAST_PER_SIDE = 5
+"""Patients on each side of a contrast, below which no threshold is set."""
 _SLACK = 1e-9
-_ALL = "all"
-
-
-@dataclass(frozen=True, slots=True)
-class CoverageRow:
-    """How often the prediction set held the true class.
-
-    Attributes
-    ----------
-    label : str
-        Class.
-    source : str
-        ``"all"`` for all sources together.
-    covered : Proportion
-        Films, the first of each patient, whose set holds the class; exact 95 % interval.
-    empty : int
-        Films with an empty set.
-    mean_size : float
-        Classes in a set, mean.
-    guaranteed : bool
-        Whether the class's quantile rests on enough patients, and never for a hospital unseen by the calibration.
-    """
-
-    label: str
-    source: str
-    covered: Proportion
-    empty: int
-    mean_size: float
-    guaranteed: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self)
 
 
 def least_patients(coverage: float) -> int:
@@ -102,6 +73,33 @@ def least_patients(coverage: float) -> int:
     return math.ceil(math.log(1.0 - coverage) / math.log(coverage) - _SLACK)
 
 
+def require_sides(labels: Sequence[str], patients: Sequence[str], task: Task, least: int = LEAST_PER_SIDE) -> None:
+    """Refuse `calibrate` films that no threshold can rest on; labels alone decide, so it can be asked before training.
+
+    Parameters
+    ----------
+    labels, patients : sequence of str, (N,)
+    task : Task
+    least : int
+        Fewest patients on each side of every contrast that a decision rule reads.
+
+    Raises
+    ------
+    CalibrationError
+        Naming the contrast and what was found.
+    """
+    owners = np.asarray(patients)
+    for rule in task.decision.rules:
+        truth = task.contrast_truth(rule.contrast, labels)
+        found = truth[_decided(truth, owners)]
+        positives, negatives = int((found == 1).sum()), int((found == 0).sum())
+        if min(positives, negatives) < max(least, 1):
+            raise CalibrationError(
+                f"the threshold of {rule.contrast!r} needs at least {max(least, 1)} patients on each side in "
+                f"`calibrate`; found {positives} positive and {negatives} negative; give more films"
+            )
+
+
 def fit_calibration(
     logits: NDArray[np.floating[Any]],
     labels: Sequence[str],
@@ -114,7 +112,7 @@ def fit_calibration(
     table_sha256: str,
     seed: int,
     coverage: float = 0.95,
-    least_per_side: int = 5,
+    least_per_side: int = LEAST_PER_SIDE,
 ) -> Calibration:
     """Fit temperatures, class mix, thresholds and conformal quantiles on `calibrate` films, and only those.
 
@@ -155,6 +153,7 @@ def fit_calibration(
             f"a calibration needs films, with a label and a patient each; found {len(logits)} rows of logits, "
             f"{len(labels)} labels and {len(patients)} patients"
         )
+    require_sides(labels, patients, task, least_per_side)
     targets, owners = task.targets(labels), np.asarray(patients)
     _, owner, films_of = np.unique(owners, return_inverse=True, return_counts=True)
     weights = 1.0 / films_of[owner]
@@ -168,9 +167,7 @@ def fit_calibration(
     for rule in task.decision.rules:
         truth = task.contrast_truth(rule.contrast, labels)
         scores = task.contrast_probability(rule.contrast, probabilities)
-        decided = np.flatnonzero(~np.isnan(truth))
-        rows = decided[first_of_each(owners[decided])]
-        _check_sides(rule.contrast, truth[rows], least_per_side)
+        rows = _decided(truth, owners)
         low, high = _thresholds(rule, truth[rows], scores[rows], places[rows])
         thresholds[rule.contrast] = ThresholdRecord(low=low, high=high, ages=ages.get(rule.contrast))
         points[rule.contrast] = _operating_point(truth[rows], scores[rows], low, high)
@@ -190,53 +187,6 @@ def fit_calibration(
         films=len(labels),
         patients=len(films_of),
     )
-
-
-def coverage_report(
-    probabilities: NDArray[np.floating[Any]],
-    labels: Sequence[str],
-    patients: Sequence[str],
-    *,
-    sources: Sequence[str],
-    calibration: Calibration,
-    task: Task,
-) -> tuple[CoverageRow, ...]:
-    """Measure coverage by class, and by class and source, on `test` films labelled with one class.
-
-    Parameters
-    ----------
-    probabilities : ndarray, (N, K)
-        Calibrated.
-    labels, patients, sources : sequence of str, (N,)
-    calibration : Calibration
-    task : Task
-
-    Returns
-    -------
-    tuple of CoverageRow
-        By class in the task's order, all sources first; classes without films are left out.
-    """
-    sets = [prediction_set(row, calibration, task) for row in probabilities]
-    names, owners, places = np.asarray(labels), np.asarray(patients), np.asarray(sources)
-    rows = []
-    for name in task.classes:
-        for place in (_ALL, *sorted(set(places[names == name].tolist()))):
-            films = np.flatnonzero((names == name) & ((places == place) | (place == _ALL)))
-            films = films[first_of_each(owners[films])]
-            if not films.size:
-                continue
-            chosen = [sets[film] for film in films]
-            rows.append(
-                CoverageRow(
-                    label=name,
-                    source=place,
-                    covered=proportion(sum(name in found for found in chosen), len(chosen)),
-                    empty=sum(not found for found in chosen),
-                    mean_size=sum(map(len, chosen)) / len(chosen),
-                    guaranteed=calibration.conformal.guaranteed[name],
-                )
-            )
-    return tuple(rows)
 
 
 def _temperatures(
@@ -300,13 +250,10 @@ def _unshown(
     return result
 
 
-def _check_sides(contrast: str, truth: NDArray[np.float64], least: int) -> None:
-    positives, negatives = int((truth == 1).sum()), int((truth == 0).sum())
-    if min(positives, negatives) < max(least, 1):
-        raise CalibrationError(
-            f"the threshold of {contrast!r} needs at least {max(least, 1)} patients on each side in `calibrate`; found "
-            f"{positives} positive and {negatives} negative; give more films"
-        )
+def _decided(truth: NDArray[np.float64], owners: NDArray[Any]) -> NDArray[np.intp]:
+    """Rows of the first film of each patient that a contrast's truth is known of."""
+    decided = np.flatnonzero(~np.isnan(truth))
+    return np.asarray(decided[first_of_each(owners[decided])], dtype=np.intp)
 
 
 def _within_source(

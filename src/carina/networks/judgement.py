@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from carina.inference.calibrate import coverage_report
 from carina.inference.calibration import Calibration
+from carina.inference.coverage import coverage_report
 from carina.sampling import FilmTable
 from carina.statistics import bootstrap_auc, first_of_each, proportion
 from carina.tasks import Task

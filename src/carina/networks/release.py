@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from carina import __version__
 from carina.errors import TableError, TrainingError
 from carina.inference import Calibration, calibrated_probabilities, fit_calibration, open_session, write_bundle
+from carina.inference.calibrate import require_sides
 from carina.inference.lungs import LungFinder
 from carina.networks.branch_training import fit_branches
 from carina.networks.export import export_onnx
@@ -37,6 +38,7 @@ from carina.sampling import (
     parameters_per_film_warning,
     patient_key,
     read_film_table,
+    require_two_classes,
 )
 from carina.tasks import Task
 
@@ -126,6 +128,9 @@ def train_bundle(order: TrainingOrder, progress: Callable[[int, int], None] | No
     )
     for image, reason in list(prepared.refused.items())[:10]:
         sys.stderr.write(f"film {image} left out: {reason}\n")
+    require_two_classes(prepared.table.part("train").labels, order.task)
+    calibrating = prepared.table.part("calibrate")
+    require_sides(calibrating.labels, calibrating.patients, order.task)
     curve = _learning_curve(order, prepared, shares)
     trained = fit(prepared, order.task, order.recipe, order.out, order.machine)
     branches = None

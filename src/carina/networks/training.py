@@ -36,7 +36,6 @@ from carina.sampling import (
     matched_pairs,
     paper_draw,
     prove_disjoint,
-    require_two_classes,
     split_by_patient,
 )
 from carina.tasks import Task
@@ -190,11 +189,10 @@ def fit(prepared: Prepared, task: Task, recipe: Recipe, out: Path, machine: Mach
     Raises
     ------
     TrainingError
-        If the films have one class only, or the folder holds another training's checkpoints.
+        If the folder holds another training's checkpoints.
     """
     if machine.threads is not None:
         torch.set_num_threads(machine.threads)
-    require_two_classes(prepared.table.part("train").labels, task)
     resume = _same_run(prepared, task, recipe, out)
     torch.manual_seed(recipe.seed)
     beside = branch_films(prepared.table, recipe, LungFinder.load(), "train", augment=True) if recipe.joint else None
