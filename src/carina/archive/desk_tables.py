@@ -7,18 +7,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, Float, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from carina.archive.tables import Base
 
 __all__ = [
+    "AccountRequestRow",
     "DeskFilmRow",
     "DeskReadRow",
     "DeskResultRow",
     "DeskWordRow",
     "FailureRow",
+    "GlassRow",
     "OrganisationRow",
+    "ResultObjectRow",
     "SessionRow",
     "TokenRow",
     "UserRow",
@@ -42,6 +57,7 @@ class OrganisationRow(Base):
     organisation_id: Mapped[int] = mapped_column(_SERIAL, primary_key=True, autoincrement=True)
     name: Mapped[str] = mapped_column(String(128), unique=True)
     created_at: Mapped[float] = mapped_column(Float(53))
+    takes_requests: Mapped[bool] = mapped_column(Boolean, server_default=false())
 
 
 class UserRow(Base):
@@ -82,6 +98,8 @@ class SessionRow(Base):
     stage: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[float] = mapped_column(Float(53))
     seen_at: Mapped[float] = mapped_column(Float(53), index=True)
+    address: Mapped[str | None] = mapped_column(String(64))
+    agent: Mapped[str | None] = mapped_column(String(200))
 
 
 class TokenRow(Base):
@@ -95,6 +113,7 @@ class TokenRow(Base):
     scopes: Mapped[list[str]] = mapped_column(JSON)
     created_at: Mapped[float] = mapped_column(Float(53))
     expires_at: Mapped[float] = mapped_column(Float(53))
+    used_at: Mapped[float | None] = mapped_column(Float(53))
 
 
 class DeskFilmRow(Base):
@@ -181,3 +200,69 @@ class DeskReadRow(Base):
     agrees: Mapped[bool | None] = mapped_column(Boolean)
     comment: Mapped[str | None] = mapped_column(Text)
     at: Mapped[float] = mapped_column(Float(53))
+
+
+class AccountRequestRow(Base):
+    """Somebody who asks an organisation for a referrer's account; the password's hash goes once it was decided."""
+
+    __tablename__ = "account_requests"
+    __table_args__ = (Index("ix_account_requests_state", "organisation_id", "state"),)
+
+    request_id: Mapped[int] = mapped_column(_SERIAL, primary_key=True, autoincrement=True)
+    organisation_id: Mapped[int] = mapped_column(_SERIAL, ForeignKey(_ORGANISATION))
+    name: Mapped[str] = mapped_column(_ID)
+    full_name: Mapped[str] = mapped_column(_ID)
+    contact: Mapped[str] = mapped_column(Text)
+    password_hash: Mapped[str | None] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))
+    asked_at: Mapped[float] = mapped_column(Float(53))
+    decided_at: Mapped[float | None] = mapped_column(Float(53))
+    decided_by: Mapped[int | None] = mapped_column(_SERIAL, ForeignKey(_USER))
+    reason: Mapped[str | None] = mapped_column(Text)
+
+
+class GlassRow(Base):
+    """A radiologist who opened the films of another organisation's patient, and why."""
+
+    __tablename__ = "glass_breaks"
+    __table_args__ = (
+        Index("ix_glass_breaks_user", "user_id", "until_at"),
+        Index("ix_glass_breaks_organisation", "organisation_id", "at"),
+        Index("ix_glass_breaks_home", "home_id", "at"),
+    )
+
+    break_id: Mapped[int] = mapped_column(_SERIAL, primary_key=True, autoincrement=True)
+    user_id: Mapped[int] = mapped_column(_SERIAL, ForeignKey(_USER))
+    home_id: Mapped[int] = mapped_column(_SERIAL, ForeignKey(_ORGANISATION))
+    organisation_id: Mapped[int] = mapped_column(_SERIAL, ForeignKey(_ORGANISATION))
+    entry_id: Mapped[str] = mapped_column(_ENTRY, ForeignKey(_FILM))
+    patient_id: Mapped[str | None] = mapped_column(_ID)
+    reason: Mapped[str] = mapped_column(Text)
+    at: Mapped[float] = mapped_column(Float(53))
+    until_at: Mapped[float] = mapped_column(Float(53))
+    seen_at: Mapped[float | None] = mapped_column(Float(53))
+    seen_by: Mapped[int | None] = mapped_column(_SERIAL, ForeignKey(_USER))
+
+
+class ResultObjectRow(Base):
+    """A DICOM object made of a film's result; its file lies in the store."""
+
+    __tablename__ = "result_objects"
+    __table_args__ = (
+        UniqueConstraint("organisation_id", "sop_instance_uid"),
+        Index("ix_result_objects_study", "organisation_id", "study_uid"),
+        Index("ix_result_objects_entry", "entry_id"),
+    )
+
+    object_id: Mapped[int] = mapped_column(_SERIAL, primary_key=True, autoincrement=True)
+    organisation_id: Mapped[int] = mapped_column(_SERIAL, ForeignKey(_ORGANISATION))
+    entry_id: Mapped[str] = mapped_column(_ENTRY, ForeignKey(_FILM))
+    model_sha256: Mapped[str] = mapped_column(_HASH)
+    kind: Mapped[str] = mapped_column(String(32))
+    study_uid: Mapped[str] = mapped_column(_ID)
+    series_uid: Mapped[str] = mapped_column(_ID)
+    sop_class_uid: Mapped[str] = mapped_column(_ID)
+    sop_instance_uid: Mapped[str] = mapped_column(_ID)
+    path: Mapped[str] = mapped_column(Text)
+    size: Mapped[int] = mapped_column(BigInteger)
+    made_at: Mapped[float] = mapped_column(Float(53))
