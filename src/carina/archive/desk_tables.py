@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -27,8 +28,10 @@ from carina.archive.tables import Base
 __all__ = [
     "AccountRequestRow",
     "DeskFilmRow",
+    "DeskOpeningRow",
     "DeskReadRow",
     "DeskResultRow",
+    "DeskSheetRow",
     "DeskWordRow",
     "FailureRow",
     "GlassRow",
@@ -47,6 +50,11 @@ _WORD = String(64).with_variant(String(64, collation="C"), "postgresql")  # comp
 _ORGANISATION = "organisations.organisation_id"
 _USER = "users.user_id"
 _FILM = "desk_films.entry_id"
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """Of an index over some rows alone, in either database."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 class OrganisationRow(Base):
@@ -132,7 +140,9 @@ class DeskFilmRow(Base):
         Index("ix_desk_films_referrer_received", "organisation_id", "referrer_id", "received_at", "entry_id"),
         Index("ix_desk_films_study", "organisation_id", "study_uid"),
         Index("ix_desk_films_patient", "organisation_id", "patient_id"),
+        Index("ix_desk_films_instance", "organisation_id", "sop_instance_uid"),
         Index("ix_desk_films_work", "state", "claimed_until"),
+        Index("ix_desk_films_open", "organisation_id", "received_at", "entry_id", **_where("due_at < 1e11")),
     )
 
     entry_id: Mapped[str] = mapped_column(_ENTRY, primary_key=True)
@@ -189,7 +199,10 @@ class DeskReadRow(Base):
     """What one doctor said of one film."""
 
     __tablename__ = "desk_reads"
-    __table_args__ = (Index("ix_desk_reads_entry", "organisation_id", "entry_id"),)
+    __table_args__ = (
+        Index("ix_desk_reads_entry", "organisation_id", "entry_id"),
+        Index("ix_desk_reads_blind", "entry_id", "user_id", unique=True, **_where("blind")),
+    )
 
     read_id: Mapped[int] = mapped_column(_SERIAL, primary_key=True, autoincrement=True)
     organisation_id: Mapped[int] = mapped_column(_SERIAL, ForeignKey(_ORGANISATION))
@@ -200,6 +213,8 @@ class DeskReadRow(Base):
     agrees: Mapped[bool | None] = mapped_column(Boolean)
     comment: Mapped[str | None] = mapped_column(Text)
     at: Mapped[float] = mapped_column(Float(53))
+    confidence: Mapped[float | None] = mapped_column(Float(53))
+    opened_at: Mapped[float | None] = mapped_column(Float(53))
 
 
 class AccountRequestRow(Base):
@@ -266,3 +281,32 @@ class ResultObjectRow(Base):
     path: Mapped[str] = mapped_column(Text)
     size: Mapped[int] = mapped_column(BigInteger)
     made_at: Mapped[float] = mapped_column(Float(53))
+
+
+class DeskOpeningRow(Base):
+    """When a user first opened a film, and when they first saw what the model said of it."""
+
+    __tablename__ = "desk_openings"
+
+    entry_id: Mapped[str] = mapped_column(_ENTRY, ForeignKey(_FILM), primary_key=True)
+    user_id: Mapped[int] = mapped_column(_SERIAL, ForeignKey(_USER), primary_key=True, autoincrement=False)
+    organisation_id: Mapped[int] = mapped_column(_SERIAL, ForeignKey(_ORGANISATION))
+    opened_at: Mapped[float] = mapped_column(Float(53))
+    output_at: Mapped[float | None] = mapped_column(Float(53))
+
+
+class DeskSheetRow(Base):
+    """A film's texture sheet: asked for, made by a worker, or why not; its files lie in the store."""
+
+    __tablename__ = "desk_sheets"
+    __table_args__ = (Index("ix_desk_sheets_work", "state", "claimed_until"),)
+
+    entry_id: Mapped[str] = mapped_column(_ENTRY, ForeignKey(_FILM), primary_key=True)
+    organisation_id: Mapped[int] = mapped_column(_SERIAL, ForeignKey(_ORGANISATION))
+    state: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str | None] = mapped_column(Text)
+    content: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    files: Mapped[dict[str, str] | None] = mapped_column(JSON)
+    attempts: Mapped[int] = mapped_column(Integer)
+    claimed_until: Mapped[float] = mapped_column(Float(53))
+    asked_at: Mapped[float] = mapped_column(Float(53))

@@ -26,6 +26,7 @@ from sqlalchemy import Engine, insert, select
 
 from carina.archive.accounts import Accounts
 from carina.archive.archive import Archive
+from carina.archive.blind import BlindReading
 from carina.archive.database import newest_revision, open_engine, reading, revision, upgrade, writing
 from carina.archive.desk import Desk
 from carina.archive.store import Store
@@ -63,6 +64,8 @@ class StudyFile(BaseModel):
         Folder relative to the study folder, or an fsspec URL.
     keys : str or None
         Folder of the keys, relative to the study folder and outside it; None in a service study.
+    blind_first : bool
+        In a service study: whether doctors say what they see before the model's output is shown to them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -74,6 +77,7 @@ class StudyFile(BaseModel):
     archive: str = Field("sqlite:///archive.sqlite", min_length=1)
     store: str = Field("store", min_length=1)
     keys: str | None = None
+    blind_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,11 @@ class Study:
         """Films at the desk of a service study."""
         return Desk(self._service_engine())
 
+    @property
+    def blind(self) -> BlindReading:
+        """Blind calls of a service study, and to whom the model's output is open."""
+        return BlindReading(self._service_engine(), wanted=self.file.blind_first)
+
     def _service_engine(self) -> Engine:
         if self.kind != "service":
             raise ArchiveError(f"this needs a service study ({_MADE_FOR['service']}); this is a research study")
@@ -165,6 +174,7 @@ def create_study(
     archive: str | None = None,
     store: str | None = None,
     keys: Path | None = None,
+    blind_first: bool = False,
 ) -> Study:
     """Make a new study: folder and files for their owner alone, database, store and, for research, keys.
 
@@ -179,6 +189,8 @@ def create_study(
         fsspec URL; by default the folder ``store`` in the study folder.
     keys : Path or None
         Folder of the keys, outside the study folder; by default ``<folder>.keys`` beside it.
+    blind_first : bool
+        As in `StudyFile`; for a service study.
 
     Returns
     -------
@@ -195,6 +207,8 @@ def create_study(
         raise ArchiveError(f"a new study must have a folder of its own; {str(folder)!r} is a study already")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ArchiveError(f"a new study must have an absent or empty folder; {str(folder)!r} is not")
+    if blind_first and kind != "service":
+        raise ArchiveError("doctors read in a service study alone; leave blind reading out of a research study")
     key_folder = _key_folder(folder, kind, keys)
     file = StudyFile(
         kind=kind,
@@ -203,6 +217,7 @@ def create_study(
         archive=archive or "sqlite:///archive.sqlite",
         store=store or "store",
         keys=None if key_folder is None else os.path.relpath(key_folder, folder),
+        blind_first=blind_first,
     )
     made = not folder.exists()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -314,7 +329,8 @@ def _read_file(folder: Path) -> StudyFile:
 
 
 def _write_file(path: Path, file: StudyFile) -> None:
-    lines = [f"{name} = {json.dumps(value)}" for name, value in file.model_dump(exclude_none=True).items()]
+    kept = file.model_dump(exclude_none=True, exclude=None if file.kind == "service" else {"blind_first"})
+    lines = [f"{name} = {json.dumps(value)}" for name, value in kept.items()]
     temporary = path.with_suffix(".part")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with open(descriptor, "w", encoding="utf-8") as out:  # noqa: PTH123 - a descriptor has no Path

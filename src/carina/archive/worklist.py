@@ -10,18 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from sqlalchemy import Connection, Select, intersect, select, tuple_
+from sqlalchemy import Connection, Select, func, intersect, literal_column, select, tuple_
 
 from carina.archive.desk_tables import DeskFilmRow, DeskWordRow
 from carina.errors import ArchiveError
 
-__all__ = ["REPORTED", "Order", "State", "WorklistQuery", "due", "query_page", "words_of"]
+__all__ = ["REPORTED", "Order", "State", "WorklistQuery", "count_open", "due", "query_page", "words_of"]
 
-State: TypeAlias = Literal["received", "queued", "read", "refused", "failed", "reported"]
-Order: TypeAlias = Literal["due", "received"]
+State: TypeAlias = Literal["received", "queued", "read", "refused", "failed", "reported", "prior"]
+Order: TypeAlias = Literal["due", "waiting", "received"]
 
 REPORTED: Final = 1e11
 """Seconds, some 3,000 years: beyond what any waiting film is due at."""
+_REPORTED: Final = "1e11"
 _MOST_MATCHES: Final = 1_000
 _LONGEST_WORD: Final = 64
 _SHORTEST_SEARCH: Final = 2
@@ -34,10 +35,10 @@ class WorklistQuery:
 
     Attributes
     ----------
-    order : {"due", "received"}
-        By priority, or newest first.
+    order : {"due", "waiting", "received"}
+        By priority, longest waiting first, or newest first.
     open_only : bool
-        Leave out what is reported; in the order ``"due"`` alone.
+        Leave out what is reported.
     state, decision : str or None
     search : str
         Beginnings of words: patient's id, accession number, parts of the name; all must fit.
@@ -110,12 +111,12 @@ def query_page(
         If the search is too short, or fits more than 1,000 films.
     """
     table, falling = DeskFilmRow, wanted.order == "received"
-    key = table.received_at if falling else table.due_at
+    key = table.due_at if wanted.order == "due" else table.received_at
     query: Select[Any] = select(table.__table__).where(table.organisation_id == organisation_id)
     if referrer_id is not None:
         query = query.where(table.referrer_id == referrer_id)
-    if wanted.open_only and not falling:
-        query = query.where(table.due_at < REPORTED)
+    if wanted.open_only:
+        query = query.where(table.due_at < literal_column(_REPORTED))  # as the index of open films says it
     for column, value in ((table.state, wanted.state), (table.decision, wanted.decision)):
         if value is not None:
             query = query.where(column == value)
@@ -126,6 +127,30 @@ def query_page(
         query = query.where(place < here if falling else place > here)
     ends = (key.desc(), table.entry_id.desc()) if falling else (key, table.entry_id)
     return list(connection.execute(query.order_by(*ends).limit(wanted.rows + 1)).mappings())
+
+
+def count_open(
+    connection: Connection, *, organisation_id: int, referrer_id: int | None, state: State | None, most: int
+) -> int:
+    """Films that wait for a doctor, of one state or any, counted up to a limit: a count must not cost a million rows.
+
+    Parameters
+    ----------
+    connection : Connection
+    organisation_id : int
+    referrer_id : int or None
+    state : str or None
+    most : int
+        Where the count ends.
+    """
+    table = DeskFilmRow
+    query = select(table.entry_id).where(table.organisation_id == organisation_id)
+    query = query.where(table.due_at < literal_column(_REPORTED))
+    if referrer_id is not None:
+        query = query.where(table.referrer_id == referrer_id)
+    if state is not None:
+        query = query.where(table.state == state)
+    return int(connection.execute(select(func.count()).select_from(query.limit(most).subquery())).scalar_one())
 
 
 def _found(connection: Connection, search: str, organisation_id: int) -> list[str]:

@@ -30,6 +30,9 @@ def init(
     store: Annotated[
         str | None, typer.Option(help="URL of the files, such as s3://bucket/study; by default in FOLDER.")
     ] = None,
+    blind_first: Annotated[
+        bool, typer.Option("--blind-first", help="Service: doctors say what they see before the model's output shows.")
+    ] = False,
 ) -> None:
     """Make a new study: its folder, database and store, for its owner alone.
 
@@ -42,9 +45,8 @@ def init(
     require_extra("study", "sqlalchemy", "alembic", "fsspec", verb="init")
     from carina.archive import create_study  # noqa: PLC0415 - as above
 
-    with create_study(
-        folder, "research" if kind is StudyKind.research else "service", archive=archive, store=store, keys=keys
-    ) as study:
+    made = "research" if kind is StudyKind.research else "service"
+    with create_study(folder, made, archive=archive, store=store, keys=keys, blind_first=blind_first) as study:
         typer.echo(f"{study.kind} study {study.file.study_id} in {folder}")
         if study.kind == "research":
             typer.echo(f"Its key lies in {study.keys}: back it up, and keep it apart from the study.")
