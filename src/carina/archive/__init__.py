@@ -1,38 +1,60 @@
 """The durable store: tables, migrations, content-addressed files, audit log."""
 
 from carina.archive.accounts import ROLES, Accounts, Organisation, Role, Session, Stage, User
+from carina.archive.approvals import APPROVAL_KINDS, Approval, Approvals, NewApproval
 from carina.archive.archive import Archive, RecordSet
 from carina.archive.audit import AuditEntry, verify_chain
+from carina.archive.blind import BlindReading, KeptCall
 from carina.archive.desk import Desk, DeskFilm, DeskRead, DeskResult, NewFilm, Page
-from carina.archive.exchange import Exchange, OwedItem, ReceivedObject
+from carina.archive.equity import EQUITY_SCHEMA, equity_films, first_receipt
+from carina.archive.exchange import Exchange, OwedItem
 from carina.archive.films import FILM_SCHEMA, FilmRecord, LedgerEntry, Outcome
+from carina.archive.jobs import JobState, StudyJob, StudyJobs
 from carina.archive.labels import LabelCounts
+from carina.archive.programmes import Covered, NewProgramme, Person, Programme, Programmes, age_on
+from carina.archive.reading_models import LEAST_REASON, Activation, NewModel, ReadingModels
 from carina.archive.store import Store, StoredFile
 from carina.archive.study import Kind, Study, StudyFile, create_study, open_study
 from carina.archive.worklist import Order, State, WorklistQuery
 
 __all__ = [
+    "APPROVAL_KINDS",
+    "EQUITY_SCHEMA",
     "FILM_SCHEMA",
+    "LEAST_REASON",
     "ROLES",
     "Accounts",
+    "Activation",
+    "Approval",
+    "Approvals",
     "Archive",
     "AuditEntry",
+    "BlindReading",
+    "Covered",
     "Desk",
     "DeskFilm",
     "DeskRead",
     "DeskResult",
     "Exchange",
     "FilmRecord",
+    "JobState",
+    "KeptCall",
     "Kind",
     "LabelCounts",
     "LedgerEntry",
+    "NewApproval",
     "NewFilm",
+    "NewModel",
+    "NewProgramme",
     "Order",
     "Organisation",
     "Outcome",
     "OwedItem",
     "Page",
-    "ReceivedObject",
+    "Person",
+    "Programme",
+    "Programmes",
+    "ReadingModels",
     "RecordSet",
     "Role",
     "Session",
@@ -42,9 +64,14 @@ __all__ = [
     "StoredFile",
     "Study",
     "StudyFile",
+    "StudyJob",
+    "StudyJobs",
     "User",
     "WorklistQuery",
+    "age_on",
     "create_study",
+    "equity_films",
+    "first_receipt",
     "open_study",
     "verify_chain",
 ]

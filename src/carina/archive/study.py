@@ -25,10 +25,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import Engine, insert, select
 
 from carina.archive.accounts import Accounts
+from carina.archive.approvals import Approvals
 from carina.archive.archive import Archive
 from carina.archive.blind import BlindReading
 from carina.archive.database import newest_revision, open_engine, reading, revision, upgrade, writing
 from carina.archive.desk import Desk
+from carina.archive.jobs import StudyJobs
+from carina.archive.programmes import Programmes
+from carina.archive.reading_models import ReadingModels
 from carina.archive.store import Store
 from carina.archive.tables import MetaRow
 from carina.errors import ArchiveError
@@ -129,6 +133,26 @@ class Study:
     def blind(self) -> BlindReading:
         """Blind calls of a service study, and to whom the model's output is open."""
         return BlindReading(self._service_engine(), wanted=self.file.blind_first)
+
+    @property
+    def jobs(self) -> StudyJobs:
+        """Jobs of the study pages of a service study."""
+        return StudyJobs(self._service_engine())
+
+    @property
+    def approvals(self) -> Approvals:
+        """Approvals records that a service study shows."""
+        return Approvals(self._service_engine())
+
+    @property
+    def models(self) -> ReadingModels:
+        """Models that read in a service study."""
+        return ReadingModels(self._service_engine())
+
+    @property
+    def programmes(self) -> Programmes:
+        """Access programmes and linked people of a service study."""
+        return Programmes(self._service_engine())
 
     def _service_engine(self) -> Engine:
         if self.kind != "service":
