@@ -164,6 +164,19 @@ def test_threads_give_the_same_maps() -> None:
     assert np.array_equal(one, feature_maps(picture, mask, names, SMALL, threads=2), equal_nan=True)
 
 
+@pytest.mark.parametrize("greys", [4, 1_000_000])
+def test_windows_with_gaps_and_equal_values_have_numpys_percentiles(greys: int) -> None:
+    rng = np.random.default_rng(8)
+    picture, mask = rng.integers(0, greys, (14, 17)).astype(float), rng.random((14, 17)) < 0.8
+    names = ["firstorder_10Percentile", "firstorder_Median", "firstorder_Maximum", "firstorder_Mean"]
+    found = feature_maps(picture, mask, names, SMALL, radius=3)
+    for row, column in np.argwhere(mask):
+        window = slice(max(row - 3, 0), row + 4), slice(max(column - 3, 0), column + 4)
+        values = picture[window][mask[window]]
+        expected = [np.percentile(values, 10), np.median(values), values.max(), values.mean()]
+        assert found[:, row, column] == pytest.approx(expected, rel=1e-12)
+
+
 def test_a_map_is_nan_outside_the_mask() -> None:
     picture = np.random.default_rng(7).random((12, 12))
     mask = np.zeros((12, 12), bool)

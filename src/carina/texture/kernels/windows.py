@@ -72,17 +72,66 @@ def _quantiles(values: _Floats) -> _Floats:
 
 
 @compiled
-def _of_values(picture: _Floats, levels: _Levels, centre: tuple[int, int], radius: int, out: _Floats) -> None:
-    """First-order features of the values, (15,)."""
-    values = np.empty((2 * radius + 1) ** 2)
+def _column(picture: _Floats, levels: _Levels, rows: tuple[int, int], column: int, out: _Floats) -> int:
+    """Put the values of a column inside the region into `out`, ascending; returns how many there are."""
     found = 0
-    for row in range(max(centre[0] - radius, 0), min(centre[0] + radius + 1, levels.shape[0])):
-        for column in range(max(centre[1] - radius, 0), min(centre[1] + radius + 1, levels.shape[1])):
-            if levels[row, column]:
-                values[found] = picture[row, column]
-                found += 1
-    kept = np.sort(values[:found])
-    out[:15] = first_order(kept, _quantiles(kept))
+    if column < 0 or column >= levels.shape[1]:
+        return found
+    for row in range(rows[0], rows[1]):
+        if levels[row, column]:
+            value, place = picture[row, column], found
+            while place and out[place - 1] > value:
+                out[place] = out[place - 1]
+                place -= 1
+            out[place] = value
+            found += 1
+    return found
+
+
+@compiled
+def _slide(kept: _Floats, gone: _Floats, new: _Floats, out: _Floats) -> int:
+    """Take values away from ascending ones, all of which they are, and merge others in; returns how many there are."""
+    away, ahead, found = 0, 0, 0
+    for value in kept:
+        if away < gone.size and gone[away] == value:
+            away += 1
+            continue
+        while ahead < new.size and new[ahead] <= value:
+            out[found] = new[ahead]
+            ahead += 1
+            found += 1
+        out[found] = value
+        found += 1
+    while ahead < new.size:
+        out[found] = new[ahead]
+        ahead += 1
+        found += 1
+    return found
+
+
+@compiled
+def _sorted_values(
+    picture: _Floats, levels: _Levels, centre: tuple[int, int], radius: int, work: tuple[_Floats, _Steps]
+) -> _Floats:
+    """Values of a window, ascending; a window beside the one before changes by two columns.
+
+    `work` holds two rows of values and two columns (4, W * W), and of the window before its row, column, row of
+    values and number of values.
+    """
+    held, before = work
+    rows = (max(centre[0] - radius, 0), min(centre[0] + radius + 1, levels.shape[0]))
+    side, found = before[2], before[3]
+    first = centre[1] + radius
+    if before[0] == centre[0] and before[1] + 1 == centre[1]:
+        lost = _column(picture, levels, rows, before[1] - radius, held[2])
+    else:
+        first, lost, side, found = centre[1] - radius, 0, 0, 0
+    for column in range(first, centre[1] + radius + 1):
+        gained = _column(picture, levels, rows, column, held[3])
+        found = _slide(held[side, :found], held[2, :lost], held[3, :gained], held[1 - side])
+        lost, side = 0, 1 - side
+    before[0], before[1], before[2], before[3] = centre[0], centre[1], side, found
+    return held[side, :found]
 
 
 @compiled
@@ -145,7 +194,7 @@ def _of_runs(block: _Levels, grey: _Levels, steps: _Steps, width: int, out: _Flo
 def _of_zones(block: _Levels, grey: _Levels, around: _Steps, out: _Floats) -> None:
     """Zone features, (16,)."""
     level, size = zones(block, around)
-    table = np.zeros((grey.size, block.size), np.int64)
+    table = np.zeros((grey.size, size.max()), np.int64)
     for zone in range(level.size):
         table[level[zone] - 1, size[zone] - 1] += 1
     out[:16] = emphases(_true_levels(sparse(table), grey))
@@ -215,13 +264,15 @@ def window_features(
     width = 2 * (radius + margin) + 1
     block = np.zeros(width * width, np.int32)
     places = np.zeros(greys + 1, np.int32)
+    work = (np.empty((4, (2 * radius + 1) ** 2)), np.full(4, -2))
     for pixel in range(pixels.shape[0]):
         centre = (pixels[pixel, 0], pixels[pixel, 1])
         row = out[pixel]
         _window(levels, centre, radius, margin, block)
         grey = _ranked(block, places)
         if wanted[0]:
-            _of_values(picture, levels, centre, radius, row[:15])
+            kept = _sorted_values(picture, levels, centre, radius, work)
+            row[:15] = first_order(kept, _quantiles(kept))
             row[15], row[16] = uniformity(np.bincount(block)[1:])
         if wanted[1]:
             _of_pairs(block, grey, steps[0], choices, row[18:42])
