@@ -17,7 +17,6 @@ __all__ = [
     "LedgerRow",
     "MetaRow",
     "OutboxRow",
-    "ReceivedRow",
     "RecordSetRow",
     "RunRow",
 ]
@@ -156,31 +155,13 @@ class AuditRow(Base):
     hash: Mapped[str] = mapped_column(_HASH)
 
 
-class ReceivedRow(Base):
-    """One object that a peer stored here, durable before the peer was told so."""
-
-    __tablename__ = "received"
-    __table_args__ = (Index("ix_received_state", "state", "attempts"), Index("ix_received_uid", "sop_instance_uid"))
-
-    sha256: Mapped[str] = mapped_column(_HASH, primary_key=True)
-    path: Mapped[str] = mapped_column(Text)
-    size: Mapped[int] = mapped_column(BigInteger)
-    sop_class_uid: Mapped[str] = mapped_column(_ID)
-    sop_instance_uid: Mapped[str] = mapped_column(_ID)
-    peer: Mapped[str] = mapped_column(String(16))
-    state: Mapped[str] = mapped_column(String(16))
-    reason: Mapped[str | None] = mapped_column(Text)
-    attempts: Mapped[int] = mapped_column(Integer)
-    received_at: Mapped[str] = mapped_column(String(32))
-
-
 class OutboxRow(Base):
-    """One thing that a peer is owed: an object to be stored there, or an answer about storage commitment."""
+    """One thing to be done: result objects to be made, sent or stored, an answer to a peer, films to be fetched."""
 
     __tablename__ = "outbox"
     __table_args__ = (
         UniqueConstraint("kind", "peer", "sop_instance_uid"),
-        Index("ix_outbox_state", "state", "next_at"),
+        Index("ix_outbox_state", "state", "kind", "next_at"),
     )
 
     item_id: Mapped[int] = mapped_column(_SERIAL, primary_key=True, autoincrement=True)
