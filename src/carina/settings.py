@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -19,6 +20,8 @@ __all__ = [
     "PacsPeer",
     "PacsSettings",
     "PredictSettings",
+    "ResearchSettings",
+    "ResearchStudy",
     "ServiceSettings",
     "Settings",
     "WebSettings",
@@ -118,6 +121,17 @@ class PacsPeer(_Section):
     host: str = Field(min_length=1, description="its host name or address")
     port: int = Field(ge=1, le=65535, description="its port")
     results: bool = Field(False, description="whether results are sent to it")
+    priors: bool = Field(False, description="whether it is asked for earlier films of a patient")
+    retrieve: Literal["get", "move"] = Field(
+        "get", description="how they are fetched: C-GET, or C-MOVE, for which it must know the node's address"
+    )
+    organisation: str | None = Field(
+        None,
+        min_length=1,
+        max_length=128,
+        description="whose films it sends, and gets results of; by default the node's",
+    )
+    tls: bool = Field(False, description="whether it is called over TLS")
     addresses: tuple[str, ...] = Field(
         (), description="addresses it may call from; empty for any, which trusts the network"
     )
@@ -132,7 +146,19 @@ class PacsSettings(_Section):
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on; 0.0.0.0 for every one")
     port: int = Field(11112, ge=0, le=65535, description="port to listen on; 0 for a free one")
     peers: tuple[PacsPeer, ...] = Field((), description="machines that may send films, and where results go")
-    model: str = Field("pneumonia", min_length=1, description="model: a bundle's folder or zip, or a shipped name")
+    organisation: str | None = Field(
+        None, min_length=1, max_length=128, description="whose worklist films come to; by default the only one there is"
+    )
+    send_uploads: bool = Field(False, description="whether results of films uploaded at the desk are sent to peers too")
+    prior_films: int = Field(2, ge=1, le=20, description="most earlier films fetched for one film from one peer")
+    prior_years: float = Field(10.0, gt=0, le=120, description="how far back they are looked for, years")
+    certificate: Path | None = Field(
+        None, description="PEM file of the node's certificate chain; with it the node listens over TLS alone"
+    )
+    key: Path | None = Field(None, description="PEM file of the certificate's key")
+    authorities: Path | None = Field(
+        None, description="PEM file of the authorities whose certificates peers must show; by default the system's"
+    )
     pdu_bytes: int = Field(131072, ge=16384, le=1048576, description="largest PDU taken, bytes")
     object_bytes: int = Field(
         128 * _MIB, ge=1024, le=4096 * _MIB, description="largest object taken over the network, bytes"
@@ -149,6 +175,35 @@ class PacsSettings(_Section):
     retry_longest_seconds: float = Field(900.0, gt=0, le=86400, description="longest such wait, seconds")
 
 
+class ResearchStudy(_Section):
+    """A research study that a service study shows on its pages, and where its jobs write."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="its name, as it stands in addresses")
+    title: str = Field("", max_length=128, description="its name in words")
+    folder: Path = Field(description="research study, made by `carina init`")
+    runs: Path = Field(description="folder of its runs; jobs read and write nowhere else")
+    organisations: tuple[str, ...] = Field(min_length=1, description="organisations whose researchers see it")
+
+
+class ResearchSettings(_Section):
+    """Study pages, the change of the reading model, and the equity page."""
+
+    studies: tuple[ResearchStudy, ...] = Field((), description="research studies shown")
+    models_of: str | None = Field(
+        None, max_length=128, description="organisation whose administrators change the reading model; by default any's"
+    )
+    workers: int = Field(1, ge=1, le=256, description="processes that one job may use")
+    lease_seconds: float = Field(
+        60.0, ge=5, le=3600, description="silence after which a job's worker is believed to be gone, seconds"
+    )
+    cancel_seconds: float = Field(
+        15.0, ge=0, le=600, description="time that a cancelled job has to end by itself, seconds"
+    )
+    period: Literal["month", "quarter", "year"] = Field(
+        "quarter", description="length of the periods of the equity page, each shown once it is over"
+    )
+
+
 class Settings(_Section):
     """All settings, by section."""
 
@@ -158,6 +213,7 @@ class Settings(_Section):
     pacs: PacsSettings = Field(default_factory=PacsSettings)
     service: ServiceSettings = Field(default_factory=ServiceSettings)
     web: WebSettings = Field(default_factory=WebSettings)
+    research: ResearchSettings = Field(default_factory=ResearchSettings)
 
 
 def load_settings(path: Path | None = None) -> Settings:
