@@ -24,7 +24,9 @@ from carina.archive import create_study
 from carina.imaging import read_film
 from carina.imaging.lung_fields import LungFields
 from carina.imaging.phantom import phantom_dicom, phantom_film
-from carina.inference import Bundle, Judged, Reader, load_bundle
+from carina.inference import Bundle, Reader, load_bundle
+from carina.pacs.found import Found
+from carina.service import ModelFacts, ThresholdFacts
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +48,7 @@ def bundle(tiny_bundle: Path) -> Bundle:
 
 
 @pytest.fixture(scope="session")
-def read(bundle: Bundle, phantoms: list[Path]) -> tuple[Dataset, Judged]:
+def read(bundle: Bundle, phantoms: list[Path]) -> tuple[Dataset, Found]:
     """A film's data set, and a reading of it with lungs, opacity and one box."""
     from pydicom import dcmread  # noqa: PLC0415 - beside its use
 
@@ -58,12 +60,18 @@ def read(bundle: Bundle, phantoms: list[Path]) -> tuple[Dataset, Judged]:
     opacity = np.zeros((1, 32, 32), np.float32)
     opacity[0, 10:16, 6:12] = 0.9
     box = {"x": 40.0, "y": 70.0, "width": 30.0, "height": 20.0, "score": 0.8125, "zone": "right_upper"}
-    return source, replace(
+    judged = replace(
         judged,
         reading=replace(judged.reading, boxes=(box,)),
         outputs=replace(judged.outputs, opacity=opacity),
         fields=LungFields(mask),
     )
+    facts = replace(
+        ModelFacts.of(bundle),
+        thresholds={"pneumonia": ThresholdFacts(0.25, 0.5, 0.875, 0.75)},
+        verdicts={"pneumonia": "not supported"},
+    )
+    return source, Found.of(judged, facts)
 
 
 @pytest.fixture
@@ -95,24 +103,28 @@ def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
 
 @pytest.fixture
 def make_node(tmp_path: Path, tiny_bundle: Path) -> Iterator[Callable[..., RunningNode]]:
-    """Factory of nodes that know the peers ORTHANC (at a port) and SENDER; `make_node(port, **settings)`."""
+    """Factory of nodes that know the peers ORTHANC (at a port) and SENDER; `make_node(port, peer={}, **settings)`."""
     made: list[RunningNode] = []
 
-    def make(orthanc_port: int = 1, **changes: Any) -> RunningNode:
+    def _table(name: str, content: dict[str, Any]) -> list[str]:
+        return [name, *(f"{key} = {json.dumps(value)}" for key, value in content.items())]
+
+    def make(orthanc_port: int = 1, peer: dict[str, Any] | None = None, **changes: Any) -> RunningNode:
         folder = tmp_path / "service"
-        create_study(folder, "service").close()
+        with create_study(folder, "service") as study:
+            study.accounts.add_organisation("ZZZ District")
         port = free_port()
         values = {
             "port": port,
-            "model": str(tiny_bundle),
             "retry_seconds": 0.5,
             "retry_longest_seconds": 1.0,
             "acse_seconds": 2.0,
             **changes,
         }
-        lines = ["[pacs]", *(f"{name} = {json.dumps(value)}" for name, value in values.items())]
-        lines += ["[[pacs.peers]]", 'ae_title = "ORTHANC"', 'host = "127.0.0.1"', f"port = {orthanc_port}"]
-        lines += ["results = true", "[[pacs.peers]]", 'ae_title = "SENDER"', 'host = "127.0.0.1"', "port = 104"]
+        sender = {"ae_title": "SENDER", "host": "127.0.0.1", "port": 104}
+        pacs = {"ae_title": "ORTHANC", "host": "127.0.0.1", "port": orthanc_port, "results": True, **(peer or {})}
+        lines = ["[service]", f"model = {json.dumps(str(tiny_bundle))}", "lease_seconds = 5", *_table("[pacs]", values)]
+        lines += [*_table("[[pacs.peers]]", pacs), *_table("[[pacs.peers]]", sender)]
         settings = tmp_path / "node.toml"
         settings.write_text("\n".join(lines) + "\n", "utf-8")
         node = RunningNode(folder, settings, port, tmp_path / "node.log")

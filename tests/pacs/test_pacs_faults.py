@@ -20,7 +20,7 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 from pynetdicom import AE, build_context
 from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr-defined]  # made at run time
 
-from carina.archive import Study, create_study, open_study
+from carina.archive import DeskFilm, Study, WorklistQuery, create_study, open_study
 from carina.pacs.node import Node
 from carina.settings import PacsPeer, PacsSettings, Settings
 
@@ -33,7 +33,12 @@ PEERS = (PacsPeer(ae_title="SENDER", host="127.0.0.1", port=104),)
 @pytest.fixture
 def study(tmp_path: Path) -> Iterator[Study]:
     with create_study(tmp_path / "service", "service") as made:
+        made.accounts.add_organisation("ZZZ District")
         yield made
+
+
+def _films(study: Study) -> list[DeskFilm]:
+    return list(study.desk.worklist(WorklistQuery(), organisation_id=1, referrer_id=None).films)
 
 
 @pytest.fixture
@@ -91,12 +96,11 @@ def test_a_film_is_durable_before_it_is_acknowledged(study: Study, listening: in
     association = _association(listening)
     assert association.send_c_store(dcmread(phantoms[0])).Status == 0x0000
     association.release()
-    received = study.archive.exchange.claim(3)
-    assert received is not None
-    assert received.peer == "SENDER"
-    stored = study.store.read(received.path)
-    assert hashlib.sha256(stored).hexdigest() == received.sha256
-    assert dcmread(study.store.path(received.path)).PixelData == dcmread(phantoms[0]).PixelData
+    (film,) = _films(study)
+    assert (film.source, film.state) == ("pacs:SENDER", "received")
+    stored = study.store.read(film.path)
+    assert hashlib.sha256(stored).hexdigest() == film.film_id
+    assert dcmread(study.store.path(film.path)).PixelData == dcmread(phantoms[0]).PixelData
 
 
 def test_the_same_film_sent_twice_is_one(study: Study, listening: int, phantoms: list[Path]) -> None:
@@ -104,7 +108,7 @@ def test_the_same_film_sent_twice_is_one(study: Study, listening: int, phantoms:
         association = _association(listening)
         assert association.send_c_store(dcmread(phantoms[0])).Status == 0x0000
         association.release()
-    assert study.archive.exchange.counts() == {"received_waiting": 1}
+    assert len(_films(study)) == 1
 
 
 @pytest.mark.parametrize(("data", "status"), [(b"no DICOM at all, but a letter", 0xC000), (b"\xff" * 4096, 0xC000)])
@@ -112,7 +116,7 @@ def test_what_is_no_dicom_is_refused(study: Study, listening: int, data: bytes, 
     association = _association(listening)
     assert _send(association, data, "1.2.3") == status
     association.abort()
-    assert study.archive.exchange.counts() == {}
+    assert _films(study) == []
 
 
 def test_an_object_under_another_name_is_refused(study: Study, listening: int, phantoms: list[Path]) -> None:
@@ -125,7 +129,7 @@ def test_an_object_under_another_name_is_refused(study: Study, listening: int, p
     association = _association(listening)
     assert _send(association, out.getvalue(), "1.2.3") == 0xA900
     association.abort()
-    assert study.archive.exchange.counts() == {}
+    assert _films(study) == []
 
 
 def test_an_unknown_title_gets_no_association(listening: int) -> None:
@@ -149,7 +153,7 @@ def test_an_object_beyond_the_limit_is_cut_off(study: Study, listening: int) -> 
     association = _association(listening)
     assert _send(association, b"\0" * 3_000_000, "1.2.3") is None
     association.abort()
-    assert study.archive.exchange.counts() == {}
+    assert _films(study) == []
 
 
 def test_silent_connections_of_one_address_leave_room_for_others(listening: int) -> None:
@@ -171,7 +175,7 @@ def test_storage_commitment_is_owed_until_it_was_reported(study: Study, listenin
     status, _ = association.send_n_action(asked, 1, StorageCommitmentPushModel, "1.2.840.10008.1.20.1.1")
     association.release()
     assert status.Status == 0x0000
-    assert study.archive.exchange.counts() == {"outbox_waiting": 1}
+    assert study.archive.exchange.counts() == {"commitment_waiting": 1}
 
 
 @pytest.mark.slow
@@ -193,6 +197,6 @@ def test_no_acknowledged_film_is_lost_by_kills(
             node.start()
     assert len(acknowledged) == len(phantoms)
     with open_study(node.folder, "service") as study:
-        assert study.archive.exchange.stored(list(acknowledged)) == acknowledged
+        assert set(study.desk.held(list(acknowledged), organisation_id=1)) == acknowledged
     until(lambda: len(orthanc.get("/studies")) == len(phantoms), 180)
     until(lambda: len(orthanc.series()) == 5 * len(phantoms), 180)

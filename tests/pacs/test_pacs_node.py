@@ -41,7 +41,7 @@ def test_results_wait_while_the_pacs_is_away(
     orthanc.stop()
     node = make_node(orthanc.dicom)
     assert storescu(node.port, phantoms[0]).returncode == 0
-    until(lambda: _counts(node).get("outbox_waiting", 0) >= 4, 60)
+    until(lambda: _counts(node).get("store_waiting", 0) >= 4, 60)
     orthanc.start()
     until(lambda: len(orthanc.series()) == 5)
 

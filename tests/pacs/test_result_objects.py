@@ -15,7 +15,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from carina.errors import FilmRejectedError
-from carina.inference import Bundle, Judged
+from carina.pacs.found import Found
 from carina.pacs.placing import corners_back, turned_back
 from carina.pacs.results import RESULT_CLASSES, ResultObject, build_results
 from carina.types import Quality
@@ -24,8 +24,8 @@ AT = dt.datetime(2026, 1, 2, 3, 4, 5)  # noqa: DTZ001 - DICOM's content times ar
 
 
 @pytest.fixture(scope="module")
-def results(read: tuple[Dataset, Judged], bundle: Bundle) -> list[ResultObject]:
-    return build_results(*read, bundle, AT)
+def results(read: tuple[Dataset, Found]) -> list[ResultObject]:
+    return build_results(*read, AT)
 
 
 def _object(results: list[ResultObject], kind: str) -> Dataset:
@@ -83,7 +83,7 @@ def test_dcmtk_reads_the_report(results: list[ResultObject], tmp_path: Path) -> 
 
 
 def test_the_report_holds_the_probabilities_and_the_box(
-    results: list[ResultObject], read: tuple[Dataset, Judged]
+    results: list[ResultObject], read: tuple[Dataset, Found]
 ) -> None:
     report, reading = _object(results, "report"), read[1].reading
     assert reading.probabilities is not None
@@ -93,7 +93,7 @@ def test_the_report_holds_the_probabilities_and_the_box(
     assert report.ContentTemplateSequence[0].TemplateIdentifier == "1500"
 
 
-def test_the_evidence_of_the_report_is_the_film(results: list[ResultObject], read: tuple[Dataset, Judged]) -> None:
+def test_the_evidence_of_the_report_is_the_film(results: list[ResultObject], read: tuple[Dataset, Found]) -> None:
     (evidence,) = _object(results, "report").CurrentRequestedProcedureEvidenceSequence
     assert evidence.StudyInstanceUID == read[0].StudyInstanceUID
     (series,) = evidence.ReferencedSeriesSequence
@@ -102,7 +102,7 @@ def test_the_evidence_of_the_report_is_the_film(results: list[ResultObject], rea
 
 @pytest.mark.parametrize("kind", list(RESULT_CLASSES))
 def test_patient_and_study_are_those_of_the_film(
-    results: list[ResultObject], read: tuple[Dataset, Judged], kind: str
+    results: list[ResultObject], read: tuple[Dataset, Found], kind: str
 ) -> None:
     made, source = _object(results, kind), read[0]
     for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate"):
@@ -119,7 +119,7 @@ def test_the_capture_says_what_it_is(results: list[ResultObject]) -> None:
     assert ((top[..., 0] > 180) & (top[..., 1] > 180) & (top[..., 2] < 120)).sum() > 200, "yellow words at the top"
 
 
-def test_the_segmentation_holds_lungs_and_opacity(results: list[ResultObject], read: tuple[Dataset, Judged]) -> None:
+def test_the_segmentation_holds_lungs_and_opacity(results: list[ResultObject], read: tuple[Dataset, Found]) -> None:
     made = _object(results, "segmentation")
     assert [one.SegmentLabel for one in made.SegmentSequence] == ["Right lung", "Left lung", "Opacity"]
     fields = read[1].fields
@@ -129,29 +129,24 @@ def test_the_segmentation_holds_lungs_and_opacity(results: list[ResultObject], r
     assert made.pixel_array[2].any()
 
 
-def test_the_class_map_gives_the_raw_values_back(
-    results: list[ResultObject], read: tuple[Dataset, Judged], bundle: Bundle
-) -> None:
-    made, judged = _object(results, "class_map"), read[1]
+def test_the_class_map_gives_the_raw_values_back(results: list[ResultObject], read: tuple[Dataset, Found]) -> None:
+    made, found = _object(results, "class_map"), read[1]
     mapping = made.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence[0]
     values = made.pixel_array * mapping.RealWorldValueSlope + mapping.RealWorldValueIntercept
     name = mapping.LUTExplanation.split()[-1]
-    assert judged.outputs is not None
-    assert judged.frame is not None
-    expected = judged.frame.lay_out(judged.outputs.class_maps[0][bundle.task.classes.index(name)])
+    assert found.maps is not None
+    assert found.frame is not None
+    expected = found.frame.lay_out(found.maps[found.facts.classes.index(name)])
     assert np.abs(values - expected).max() <= mapping.RealWorldValueSlope
 
 
-def test_the_same_reading_gives_the_same_bytes(
-    results: list[ResultObject], read: tuple[Dataset, Judged], bundle: Bundle
-) -> None:
-    assert [each.data for each in build_results(*read, bundle, AT)] == [each.data for each in results]
+def test_the_same_reading_gives_the_same_bytes(results: list[ResultObject], read: tuple[Dataset, Found]) -> None:
+    assert [each.data for each in build_results(*read, AT)] == [each.data for each in results]
 
 
-def test_another_model_gives_other_objects(
-    results: list[ResultObject], read: tuple[Dataset, Judged], bundle: Bundle
-) -> None:
-    other = build_results(*read, replace(bundle, model_sha256="f" * 64), AT)
+def test_another_model_gives_other_objects(results: list[ResultObject], read: tuple[Dataset, Found]) -> None:
+    source, found = read
+    other = build_results(source, replace(found, facts=replace(found.facts, model_sha256="f" * 64)), AT)
     assert {each.sop_instance_uid for each in other} & {each.sop_instance_uid for each in results} == set()
 
 
@@ -165,11 +160,11 @@ def test_results_of_a_turned_film_lie_on_the_film_as_it_was_sent() -> None:
     assert sorted(map(tuple, corners[:4].tolist())) == [(2, 1), (2, 2), (3, 1), (3, 2)]
 
 
-def test_a_refused_film_gives_its_reason_and_no_map(read: tuple[Dataset, Judged], bundle: Bundle) -> None:
-    source, judged = read
+def test_a_refused_film_gives_its_reason_and_no_map(read: tuple[Dataset, Found]) -> None:
+    source, found = read
     quality = Quality(accepted=False, reasons=("it is no chest film",))
     reading = replace(
-        judged.reading,
+        found.reading,
         probabilities=None,
         prediction_set=None,
         boxes=(),
@@ -177,19 +172,19 @@ def test_a_refused_film_gives_its_reason_and_no_map(read: tuple[Dataset, Judged]
         reason="it is no chest film",
         quality=quality,
     )
-    made = build_results(source, Judged(reading, judged.film), bundle, AT)
+    made = build_results(source, Found(reading, found.film, found.facts), AT)
     assert [each.kind for each in made] == ["secondary_capture", "report"]
     assert b"reason: it is no chest film" in made[1].data
 
 
-def test_a_header_without_its_optional_parts_is_enough(read: tuple[Dataset, Judged], bundle: Bundle) -> None:
+def test_a_header_without_its_optional_parts_is_enough(read: tuple[Dataset, Found]) -> None:
     bare = Dataset()
     uids = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
     for keyword in (*uids, "Rows", "Columns", "SamplesPerPixel"):
         bare[keyword] = read[0][keyword]
-    assert len(build_results(bare, read[1], bundle, AT)) == 5
+    assert len(build_results(bare, read[1], AT)) == 5
 
 
-def test_a_header_without_a_study_is_refused(read: tuple[Dataset, Judged], bundle: Bundle) -> None:
+def test_a_header_without_a_study_is_refused(read: tuple[Dataset, Found]) -> None:
     with pytest.raises(FilmRejectedError, match="StudyInstanceUID"):
-        build_results(Dataset(), read[1], bundle, AT)
+        build_results(Dataset(), read[1], AT)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Engine, Update, and_, select, update
+from sqlalchemy import Engine, Update, and_, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from carina.archive.archive import append_audit
@@ -52,6 +52,20 @@ class DeskWork:
         )
         with reading(self._engine) as connection:
             return connection.execute(query.limit(1)).first() is not None
+
+    def counts(self) -> dict[str, int]:
+        """Films of every organisation by state; for those who run the service."""
+        with reading(self._engine) as connection:
+            query = select(DeskFilmRow.state, func.count()).group_by(DeskFilmRow.state)
+            return {str(state): int(number) for state, number in connection.execute(query)}
+
+    def troubles(self, most: int = 100) -> list[tuple[str, str, str]]:
+        """Films that gave no result, newest first: entry, state and reason; for those who run the service."""
+        row = DeskFilmRow
+        query = select(row.entry_id, row.state, row.reason).where(row.state.in_(("failed", "refused")))
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(row.received_at.desc()).limit(most)).fetchall()
+        return [(str(one), str(two), str(three)) for one, two, three in rows]
 
     def claim(self, entry_id: str, *, organisation_id: int, lease: float) -> DeskFilm | None:
         """Take a film to read it, for `lease` seconds; None where another worker holds it or it is read already."""

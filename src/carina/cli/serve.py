@@ -70,10 +70,19 @@ def worker(
     from carina.cli.extras import require_extra  # noqa: PLC0415 - as above
     from carina.settings import load_settings  # noqa: PLC0415 - as above
 
+    from contextlib import ExitStack  # noqa: PLC0415 - as above
+    from importlib.util import find_spec  # noqa: PLC0415 - as above
+
     require_extra("web", "huey", "sqlalchemy", "alembic", "fsspec", verb="worker")
     from carina.archive import open_study  # noqa: PLC0415 - as above
     from carina.service import FilmWorker, JobQueue  # noqa: PLC0415 - as above
 
     loaded = load_settings(settings)
-    with open_study(folder, "service") as study, FilmWorker(study, loaded) as reader:
+    with ExitStack() as opened:
+        study = opened.enter_context(open_study(folder, "service"))
+        reader = opened.enter_context(FilmWorker(study, loaded))
+        if find_spec("pynetdicom") and find_spec("highdicom"):
+            from carina.pacs.making import making  # noqa: PLC0415 - as above; DICOM results need the extra 'pacs'
+
+            opened.enter_context(making(study, loaded))
         JobQueue(study, loaded, reader.read).run()

@@ -11,10 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from pynetdicom import AE, _config
+from pynetdicom import AE
 
 from carina.archive import Study, open_study
 from carina.errors import SettingsError
+from carina.pacs.expected import Expected
+from carina.pacs.peers import Peers, quiet_pynetdicom, server_context
+from carina.pacs.priors import PriorFetcher
 from carina.pacs.receiving import Receiver, add_contexts
 from carina.pacs.sending import Sender
 from carina.pacs.transport import LimitedServer
@@ -38,17 +41,17 @@ class Node:
         Of kind ``service``.
     settings : Settings
     worker : bool
-        Whether films are judged by a process of this node.
+        Whether films are read by a process of this node; else `carina worker` reads them.
 
     Raises
     ------
     SettingsError
-        If no peer is named, or the address is not free.
+        If no peer is named, an organisation is not there, TLS lacks a file, or the address is not free.
     """
 
     def __init__(self, study: Study, settings: Settings, *, worker: bool = True) -> None:
-        if not settings.pacs.peers:
-            raise SettingsError("a node must know its peers; name at least one as [[pacs.peers]] in the settings file")
+        self._peers = Peers(study, settings.pacs)
+        self._tls = server_context(settings.pacs)
         self._study = study
         self._settings = settings
         self._with_worker = worker
@@ -62,9 +65,12 @@ class Node:
         return int(self._server.server_address[1])
 
     def __enter__(self) -> Self:
-        self._server = self._listen()
-        sender = Sender(self._study, self._settings.pacs)
-        bodies: list[Any] = [self._server.serve_forever, lambda: sender.run(self._stop)]
+        receiver = Receiver(self._study, self._settings, self._peers, expected := Expected())
+        self._server = self._listen(receiver)
+        sender = Sender(self._study, self._settings.pacs, self._peers)
+        fetcher = PriorFetcher(self._study, self._settings, self._peers, receiver, expected)
+        bodies: list[Any] = [self._server.serve_forever]
+        bodies += [lambda: sender.run(self._stop), lambda: fetcher.run(self._stop)]
         if self._with_worker:
             bodies.append(self._watch)
         for body in bodies:
@@ -80,10 +86,9 @@ class Node:
         for thread in self._threads:
             thread.join(timeout=10)
 
-    def _listen(self) -> Any:
+    def _listen(self, receiver: Receiver) -> Any:
         pacs = self._settings.pacs
-        _config.LOG_HANDLER_LEVEL = "none"  # its own logs would hold patients' names
-        logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+        quiet_pynetdicom()
         entity = AE(ae_title=pacs.ae_title)
         entity.require_called_aet = True
         entity.require_calling_aet = [peer.ae_title for peer in pacs.peers]
@@ -92,10 +97,10 @@ class Node:
         entity.acse_timeout = pacs.acse_seconds
         entity.dimse_timeout = entity.network_timeout = pacs.idle_seconds
         add_contexts(entity)
-        handlers: Any = Receiver(self._study, pacs).handlers()
+        handlers: Any = receiver.handlers()
         try:
             return entity.make_server(
-                (pacs.host, pacs.port), evt_handlers=handlers, server_class=LimitedServer, limits=pacs
+                (pacs.host, pacs.port), evt_handlers=handlers, server_class=LimitedServer, limits=pacs, tls=self._tls
             )
         except OSError as error:
             raise SettingsError(
@@ -114,6 +119,7 @@ class Node:
             if self._stop.is_set():
                 process.terminate()
                 process.join(timeout=5)
+                process.kill()  # what it held is found again
                 return
             lived = time.monotonic() - started
             wait = _RESTART_SECONDS[0] if lived > _LONG_ENOUGH else min(wait * 2, _RESTART_SECONDS[1])
@@ -128,7 +134,7 @@ class Node:
         return process
 
 
-def run_node(folder: Path, settings: Settings, *, stop: threading.Event) -> None:
+def run_node(folder: Path, settings: Settings, *, stop: threading.Event, worker: bool = True) -> None:
     """Run a node until told to stop.
 
     Parameters
@@ -137,6 +143,8 @@ def run_node(folder: Path, settings: Settings, *, stop: threading.Event) -> None
         A service study.
     settings : Settings
     stop : Event
+    worker : bool
+        As in `Node`.
 
     Raises
     ------
@@ -145,7 +153,7 @@ def run_node(folder: Path, settings: Settings, *, stop: threading.Event) -> None
     SettingsError
         If no peer is named, or the address is not free.
     """
-    with open_study(folder, "service") as study, Node(study, settings) as node:
+    with open_study(folder, "service") as study, Node(study, settings, worker=worker) as node:
         _LOG.info("%s listens on %s:%d", settings.pacs.ae_title, settings.pacs.host, node.port)
         while not stop.wait(_WATCH_SECONDS):
             pass

@@ -8,12 +8,13 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from carina.inference import Bundle, Judged, normalise_map, overlay
+from carina.inference import normalise_map, overlay
+from carina.pacs.found import Found
+from carina.service.codes import NOTICE
 from carina.types import Array, Bytes
 
-__all__ = ["NOTICE", "draw_result", "lines_of", "raw_map", "shown"]
+__all__ = ["draw_result", "lines_of", "raw_map"]
 
-NOTICE: Final = "AI result, research use only"
 _SIDE: Final = 1024
 _SMALLEST: Final = 640
 _OPACITY: Final = 0.45
@@ -22,21 +23,19 @@ _WORDS: Final = (255, 255, 255)
 _WARNING: Final = (240, 228, 66)
 
 
-def lines_of(judged: Judged, bundle: Bundle) -> list[str]:
-    """Say a reading in lines: decision, probabilities, thresholds, model.
+def lines_of(found: Found) -> list[str]:
+    """Say a reading in lines: decision, probabilities, model, its thresholds and the audit's verdicts.
 
     Parameters
     ----------
-    judged : Judged
-    bundle : Bundle
-        That made it.
+    found : Found
 
     Returns
     -------
     list of str
         Without anything about the patient.
     """
-    reading = judged.reading
+    reading = found.reading
     words = (reading.decision or "not judged").replace("_", " ")
     lines = [f"Decision: {words}"]
     if reading.probabilities is not None:
@@ -47,28 +46,29 @@ def lines_of(judged: Judged, bundle: Bundle) -> list[str]:
         lines.append("Not ruled out: " + (", ".join(reading.prediction_set) or "nothing"))
     if reading.reason:
         lines.append(f"Why: {reading.reason}")
-    if judged.outputs is not None:
-        lines.append(f"Heatmap: where the network saw {shown(judged).replace('_', ' ')}; boxes: possible opacities")
+    if found.judged:
+        lines.append(f"Heatmap: where the network saw {found.shown.replace('_', ' ')}; boxes: possible opacities")
     if reading.quality is not None and reading.quality.corrected:
         lines.append("Shown " + ", ".join(reading.quality.corrected).replace("_", " "))
-    lines.append(f"Model {bundle.name} version {bundle.version}, {bundle.model_sha256[:12]}")
+    lines.append(f"Model {found.facts.name} version {found.facts.version}, {found.facts.model_sha256[:12]}")
+    if found.judged:
+        lines += [f"{sentence[0].upper()}{sentence[1:]}" for sentence in found.facts.sentences()]
     return lines
 
 
-def draw_result(judged: Judged, bundle: Bundle) -> Bytes:
+def draw_result(found: Found) -> Bytes:
     """Draw the secondary capture.
 
     Parameters
     ----------
-    judged : Judged
-    bundle : Bundle
+    found : Found
 
     Returns
     -------
     ndarray of uint8, (H, W, 3)
         Red, green, blue; the film at most 1024 pixels a side, words above and below it.
     """
-    film = _laid_over(judged, bundle)
+    film = _laid_over(found)
     rows, columns = film.shape[:2]
     scale = min(_SIDE / max(rows, columns), 1.0)
     scale = max(scale, _SMALLEST / max(rows, columns))
@@ -76,14 +76,14 @@ def draw_result(judged: Judged, bundle: Bundle) -> Bytes:
     film = np.asarray(cv2.resize(film, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC), np.uint8)
     width = max(size[0], _SMALLEST)
     font = ImageFont.load_default(18)
-    wrapped = [part for line in lines_of(judged, bundle) for part in _wrapped(line, font, width - 16)]
+    wrapped = [part for line in lines_of(found) for part in _wrapped(line, font, width - 16)]
     line = 24
     page = Image.new("RGB", (width, size[1] + line * (len(wrapped) + 2) + 16))
     left, top = (width - size[0]) // 2, line + 8
     page.paste(Image.fromarray(film), (left, top))
     draw = ImageDraw.Draw(page)
     draw.text((8, 4), NOTICE, fill=_WARNING, font=font)
-    for box in judged.reading.boxes:
+    for box in found.reading.boxes:
         _draw_box(draw, box, scale, (left, top), font)
     for number, words in enumerate([*wrapped, NOTICE]):
         draw.text(
@@ -95,25 +95,18 @@ def draw_result(judged: Judged, bundle: Bundle) -> Bytes:
     return np.array(page, np.uint8)
 
 
-def _laid_over(judged: Judged, bundle: Bundle) -> Bytes:
-    if judged.outputs is None or judged.frame is None:
-        return overlay(judged.film.pixels, np.zeros_like(judged.film.pixels), 0.0)
-    heat = judged.frame.lay_out(normalise_map(judged.outputs.class_maps[0][bundle.task.classes.index(shown(judged))]))
-    return overlay(judged.film.pixels, np.asarray(heat, np.float32), _OPACITY)
+def _laid_over(found: Found) -> Bytes:
+    if not found.judged or found.frame is None:
+        return overlay(found.film.pixels, np.zeros_like(found.film.pixels), 0.0)
+    heat = found.frame.lay_out(normalise_map(found.shown_map))
+    return overlay(found.film.pixels, np.asarray(heat, np.float32), _OPACITY)
 
 
-def shown(judged: Judged) -> str:
-    """Name the class whose map is shown: the one decided on, else the most probable one."""
-    probabilities = judged.reading.probabilities or {}
-    decided = judged.reading.decision
-    return decided if decided in probabilities else max(probabilities, key=lambda name: probabilities[name])
-
-
-def raw_map(judged: Judged, bundle: Bundle, name: str) -> Array:
-    """Raw map of a class at the size of the film as judged, (H, W)."""
-    if judged.outputs is None or judged.frame is None:
+def raw_map(found: Found) -> Array:
+    """Raw map of the class shown at the size of the film as judged, (H, W)."""
+    if found.frame is None:
         raise ValueError("a class map exists only for a film that was judged")
-    return judged.frame.lay_out(judged.outputs.class_maps[0][bundle.task.classes.index(name)])
+    return found.frame.lay_out(found.shown_map)
 
 
 def _draw_box(draw: Any, box: dict[str, Any], scale: float, at: tuple[int, int], font: Any) -> None:

@@ -6,14 +6,15 @@ are turned back.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from carina.types import Quality
+from carina.types import Array, Quality
 
-__all__ = ["corners_back", "turned_back", "turns_of"]
+__all__ = ["corners_back", "righted", "turned_back", "turns_of"]
 
 _TURNS: Final = {"rotated_90_clockwise": 1, "rotated_180": 2, "rotated_90_counterclockwise": 3}
 
@@ -22,6 +23,19 @@ def turns_of(quality: Quality | None) -> int:
     """Clockwise quarter turns that the gate made, 0 to 3."""
     corrected = () if quality is None else quality.corrected
     return sum(_TURNS.get(name, 0) for name in corrected) % 4
+
+
+def righted(pixels: Array, corrected: Sequence[str]) -> Array:
+    """Put a film right as the gate did, from the names of its corrections.
+
+    Examples
+    --------
+    >>> righted(np.array([[0.0, 0.25]], np.float32), ("inverted", "rotated_90_clockwise")).tolist()
+    [[1.0], [0.75]]
+    """
+    turns = sum(_TURNS.get(name, 0) for name in corrected)
+    pixels = np.rot90(pixels, -turns)
+    return np.ascontiguousarray(np.float32(1.0) - pixels if "inverted" in corrected else pixels)
 
 
 def turned_back(picture: NDArray[Any], turns: int) -> NDArray[Any]:

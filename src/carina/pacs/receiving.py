@@ -32,12 +32,15 @@ from pydicom.uid import (
 from pynetdicom import evt
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]  # made at run time
 
-from carina.archive import OwedItem, ReceivedObject, Study
-from carina.errors import CarinaError
+from carina.archive import OwedItem, Study
+from carina.errors import CarinaError, FilmRejectedError
 from carina.imaging.quiet import quiet
-from carina.settings import PacsSettings
+from carina.pacs.expected import Expected
+from carina.pacs.peers import Peers
+from carina.service import JobQueue, receive_film
+from carina.settings import Settings
 
-__all__ = ["FILM_CLASSES", "TRANSFER_SYNTAXES", "Receiver", "add_contexts"]
+__all__ = ["FILM_CLASSES", "TRANSFER_SYNTAXES", "Receiver", "add_contexts", "stored_object"]
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -68,6 +71,7 @@ _IMPLEMENTATION: Final = UID("2.25.133438271254867305046424327211012018823")
 _SUCCESS, _OUT_OF_RESOURCES, _MISMATCH, _NOT_UNDERSTOOD = 0x0000, 0xA700, 0xA900, 0xC000
 _MISSING, _INVALID = 0x0120, 0x0115
 _REFERENCES: Final = 10_000
+_COMMENT: Final = 64  # PS3.5 section 6.2: LO
 
 
 class Receiver:
@@ -77,13 +81,18 @@ class Receiver:
     ----------
     study : Study
         Of kind ``service``.
-    settings : PacsSettings
+    settings : Settings
+    peers : Peers
+    expected : Expected
+        Earlier films that the node has asked for.
     """
 
-    def __init__(self, study: Study, settings: PacsSettings) -> None:
+    def __init__(self, study: Study, settings: Settings, peers: Peers, expected: Expected) -> None:
         self._study = study
         self._settings = settings
-        self._peers = {peer.ae_title: peer for peer in settings.peers}
+        self._peers = peers
+        self._expected = expected
+        self._queue = JobQueue(study, settings)
 
     def handlers(self) -> list[tuple[Any, Callable[..., Any]]]:
         """Events of pynetdicom, and what answers them."""
@@ -114,34 +123,57 @@ class Receiver:
         del event
         return _SUCCESS
 
-    def store(self, event: Any) -> int:
-        """Store an object; success is answered only when file and row would survive a crash of the machine.
+    def store(self, event: Any) -> int | Dataset:
+        """Store a film; success is answered only when file and row would survive a crash of the machine.
 
         Returns
         -------
-        int
-            0000 stored; A700 no room; A900 not the object announced; C000 not DICOM (PS3.4 table B.2-1).
+        int or Dataset
+            0000 stored; A700 no room; A900 not the object announced; C000 not DICOM, or no film that could be judged,
+            with a comment that says why (PS3.4 table B.2-1).
         """
-        request = event.request
-        body = request.DataSet.getvalue()
-        uid, sop_class = str(request.AffectedSOPInstanceUID), str(request.AffectedSOPClassUID)
+        data, status = stored_object(event)
+        if data is None:
+            return status
+        mover = str(event.request.MoveOriginatorApplicationEntityTitle or "")
+        return self.keep(data, _calling(event.assoc), str(event.request.AffectedSOPInstanceUID), mover=mover)
+
+    def keep(self, data: bytes, title: str, uid: str, *, mover: str = "") -> int | Dataset:
+        """Take a film to the desk of its peer's organisation.
+
+        Parameters
+        ----------
+        data : bytes
+            DICOM file.
+        title : str
+            AE title of the peer that sent it.
+        uid : str
+            Of the instance.
+        mover : str
+            AE title that asked for it by C-MOVE; empty where nobody did.
+        """
+        prior = self._expected.take(title, uid) or mover.strip() == self._settings.pacs.ae_title
+        home = self._peers.organisation(title)
         try:
-            data = _file_start(uid, sop_class, event.context.transfer_syntax) + body
-            found = _announced(data)
-        except Exception as error:  # noqa: BLE001 - hostile bytes raise anything inside pydicom; they are answered
-            _LOG.warning("not stored: no DICOM object (%s)", type(error).__name__)
-            return _NOT_UNDERSTOOD
-        if found != (sop_class, uid):
-            _LOG.warning("not stored: the object is not the one that was announced")
-            return _MISMATCH
-        try:
-            kept = self._study.store.put(data, folder="received")
-            peer = _calling(event.assoc)
-            received = ReceivedObject(kept.sha256, kept.path, kept.size, sop_class, uid, peer)
-            self._study.archive.exchange.receive(received)
+            receive_film(
+                self._study,
+                data,
+                organisation_id=home,
+                source=f"{'prior' if prior else 'pacs'}:{title}",
+                settings=self._settings,
+                queue=self._queue,
+                prior=prior,
+                priors_from=() if prior else self._peers.priors(home),
+            )
+        except FilmRejectedError as error:
+            _LOG.warning("not stored: %s", error.code)
+            return _status(_NOT_UNDERSTOOD, error.message)
         except (OSError, CarinaError) as error:
             _LOG.error("not stored: %s", error)
             return _OUT_OF_RESOURCES
+        except Exception as error:  # noqa: BLE001 - as in `store`; a fault must be answered, or the peer waits for ever
+            _LOG.error("not stored: %s", type(error).__name__)
+            return _NOT_UNDERSTOOD
         return _SUCCESS
 
     def commit(self, event: Any) -> tuple[int, Dataset | None]:
@@ -176,6 +208,23 @@ def add_contexts(entity: Any) -> None:
         entity.add_supported_context(each, list(TRANSFER_SYNTAXES))
 
 
+def stored_object(event: Any) -> tuple[bytes | None, int]:
+    """Bytes of the file that a C-STORE makes, or None and the status that refuses it."""
+    request = event.request
+    body = request.DataSet.getvalue()
+    uid, sop_class = str(request.AffectedSOPInstanceUID), str(request.AffectedSOPClassUID)
+    try:
+        data = _file_start(uid, sop_class, event.context.transfer_syntax) + body
+        found = _announced(data)
+    except Exception as error:  # noqa: BLE001 - hostile bytes raise anything inside pydicom; they are answered
+        _LOG.warning("not stored: no DICOM object (%s)", type(error).__name__)
+        return None, _NOT_UNDERSTOOD
+    if found != (sop_class, uid):
+        _LOG.warning("not stored: the object is not the one that was announced")
+        return None, _MISMATCH
+    return data, _MISMATCH
+
+
 def _counted(event: Any) -> None:
     """Begin counting bytes anew after each whole message."""
     limited = event.assoc.dul.socket
@@ -194,6 +243,12 @@ def _file_start(uid: str, sop_class: str, syntax: UID) -> bytes:
     out.write(b"\0" * 128 + b"DICM")
     write_file_meta_info(out, meta)
     return out.getvalue()
+
+
+def _status(status: int, why: str) -> Dataset:
+    answer = Dataset()
+    answer.Status, answer.ErrorComment = status, why[:_COMMENT]
+    return answer
 
 
 def _announced(data: bytes) -> tuple[str, str]:

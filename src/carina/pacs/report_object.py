@@ -11,10 +11,11 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from carina import __version__
-from carina.inference import Bundle, Judged
-from carina.pacs.codes import class_code, derived_uid, own_code
-from carina.pacs.picture import NOTICE
+from carina.pacs.codes import derived_uid
+from carina.pacs.found import Found
 from carina.pacs.placing import corners_back, turns_of
+from carina.service import ModelFacts
+from carina.service.codes import NOTICE, class_code, own_code
 
 __all__ = ["algorithm_sequence", "device", "report_content"]
 
@@ -22,32 +23,32 @@ _CHEST_FILM = Code("399208008", "SCT", "Plain X-ray of chest")
 _PARAMETER = 1024
 
 
-def report_content(source: Dataset, judged: Judged, bundle: Bundle) -> Any:
+def report_content(source: Dataset, found: Found) -> Any:
     """Content tree of the report on one film.
 
     Parameters
     ----------
     source : Dataset
         Header of the film.
-    judged : Judged
-    bundle : Bundle
+    found : Found
 
     Returns
     -------
     highdicom.sr.MeasurementReport
         Root template TID 1500.
     """
+    facts = found.facts
     observer = sr.ObserverContext(
         observer_type=codes.DCM.Device,
         observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(
-            uid=derived_uid("device", bundle.model_sha256),
+            uid=derived_uid("device", facts.model_sha256),
             name="Carina",
             manufacturer_name="Carina",
-            model_name=f"{bundle.name} {bundle.version}"[:64],
-            serial_number=bundle.model_sha256[:16],
+            model_name=f"{facts.name} {facts.version}"[:64],
+            serial_number=facts.model_sha256[:16],
         ),
     )
-    groups = [*_class_groups(source, judged, bundle), *_box_groups(source, judged, bundle)]
+    groups = [*_class_groups(source, found), *_box_groups(source, found)]
     return sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=observer),
         procedure_reported=_CHEST_FILM,
@@ -56,23 +57,23 @@ def report_content(source: Dataset, judged: Judged, bundle: Bundle) -> Any:
     )
 
 
-def _algorithm(bundle: Bundle, reason: str | None = None) -> Any:
-    parameters = [NOTICE, f"model sha-256 {bundle.model_sha256}"]
-    if bundle.calibration is not None:
-        parameters += [
-            f"threshold {name}: low {each.low:.6f}, high {each.high:.6f}"
-            for name, each in bundle.calibration.thresholds.items()
-        ]
+def _algorithm(facts: ModelFacts, reason: str | None = None) -> Any:
+    """Identify the model; thresholds and the audit's verdicts are text items of its parameters (TID 4019)."""
+    parameters = [NOTICE, f"model sha-256 {facts.model_sha256}"]
+    parameters += [
+        f"threshold {name}: low {each.low:.6f}, high {each.high:.6f}" for name, each in facts.thresholds.items()
+    ]
+    parameters += [sentence[:_PARAMETER] for sentence in facts.sentences()]
     if reason:
         parameters.append(f"reason: {reason}"[:_PARAMETER])
     return sr.AlgorithmIdentification(
-        name=bundle.name, version=f"{bundle.version} (carina {__version__})", parameters=parameters
+        name=facts.name, version=f"{facts.version} (carina {__version__})", parameters=parameters
     )
 
 
-def _class_groups(source: Dataset, judged: Judged, bundle: Bundle) -> list[Any]:
+def _class_groups(source: Dataset, found: Found) -> list[Any]:
     """One group a class with its probability; the first also says the decision."""
-    reading = judged.reading
+    reading = found.reading
     decided = reading.decision or "refused"
     decision = sr.QualitativeEvaluation(
         name=own_code("decision", "Decision of the model"),
@@ -82,7 +83,7 @@ def _class_groups(source: Dataset, judged: Judged, bundle: Bundle) -> list[Any]:
         return [
             _group(
                 source,
-                bundle,
+                found.facts,
                 "refusal",
                 finding=codes.DCM.Normality,
                 measurements=[],
@@ -93,7 +94,7 @@ def _class_groups(source: Dataset, judged: Judged, bundle: Bundle) -> list[Any]:
     return [
         _group(
             source,
-            bundle,
+            found.facts,
             name,
             finding=class_code(name),
             measurements=[sr.Measurement(name=codes.DCM.Probability, value=round(value, 6), unit=codes.UCUM.NoUnits)],
@@ -106,7 +107,7 @@ def _class_groups(source: Dataset, judged: Judged, bundle: Bundle) -> list[Any]:
 
 def _group(
     source: Dataset,
-    bundle: Bundle,
+    facts: ModelFacts,
     name: str,
     *,
     finding: Code,
@@ -114,11 +115,11 @@ def _group(
     evaluations: list[Any],
     reason: str | None,
 ) -> Any:
-    uid = derived_uid(str(source.SOPInstanceUID), bundle.model_sha256, "tracking", name)
+    uid = derived_uid(str(source.SOPInstanceUID), facts.model_sha256, "tracking", name)
     return sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(uid=uid, identifier=name),
         finding_type=finding,
-        algorithm_id=_algorithm(bundle, reason),
+        algorithm_id=_algorithm(facts, reason),
         measurements=measurements or None,
         qualitative_evaluations=evaluations or None,
         source_images=[
@@ -129,11 +130,11 @@ def _group(
     )
 
 
-def _box_groups(source: Dataset, judged: Judged, bundle: Bundle) -> list[Any]:
-    turns, shape = turns_of(judged.reading.quality), judged.film.pixels.shape
+def _box_groups(source: Dataset, found: Found) -> list[Any]:
+    facts, turns, shape = found.facts, turns_of(found.reading.quality), found.film.pixels.shape
     groups = []
-    for number, box in enumerate(judged.reading.boxes, start=1):
-        uid = derived_uid(str(source.SOPInstanceUID), bundle.model_sha256, "tracking", f"box {number}")
+    for number, box in enumerate(found.reading.boxes, start=1):
+        uid = derived_uid(str(source.SOPInstanceUID), facts.model_sha256, "tracking", f"box {number}")
         region = sr.ImageRegion(
             graphic_type=sr.GraphicTypeValues.POLYLINE,
             graphic_data=corners_back(box, turns, (shape[0], shape[1])),
@@ -147,7 +148,7 @@ def _box_groups(source: Dataset, judged: Judged, bundle: Bundle) -> list[Any]:
                 tracking_identifier=sr.TrackingIdentifier(uid=uid, identifier=f"opacity {number}"),
                 referenced_region=region,
                 finding_type=codes.DCM.Opacity,
-                algorithm_id=_algorithm(bundle),
+                algorithm_id=_algorithm(facts),
                 finding_sites=[sr.FindingSite(anatomic_location=codes.SCT.Lung, laterality=side)],
                 measurements=[
                     sr.Measurement(
@@ -161,21 +162,21 @@ def _box_groups(source: Dataset, judged: Judged, bundle: Bundle) -> list[Any]:
     return groups
 
 
-def device(bundle: Bundle) -> dict[str, Any]:
+def device(facts: ModelFacts) -> dict[str, Any]:
     """Say which equipment made an object."""
     return {
         "manufacturer": "Carina",
-        "manufacturer_model_name": f"{bundle.name} {bundle.version}"[:64],
+        "manufacturer_model_name": f"{facts.name} {facts.version}"[:64],
         "software_versions": __version__,
-        "device_serial_number": bundle.model_sha256[:16],
+        "device_serial_number": facts.model_sha256[:16],
     }
 
 
-def algorithm_sequence(bundle: Bundle) -> Any:
+def algorithm_sequence(facts: ModelFacts) -> Any:
     """Identify the algorithm of a segment."""
     return hd.AlgorithmIdentificationSequence(
-        name=bundle.name,
+        name=facts.name,
         family=codes.DCM.ArtificialIntelligence,
-        version=bundle.version,
+        version=facts.version,
         source="Carina",
     )

@@ -22,13 +22,13 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from carina.errors import FilmRejectedError
 from carina.imaging.lung_fields import LEFT, RIGHT
-from carina.inference import Bundle, Judged
-from carina.inference.opacity import OPAQUE, opacity_on_film
 from carina.pacs.class_map import parametric_map
 from carina.pacs.codes import coded, derived_uid
-from carina.pacs.picture import NOTICE, draw_result, lines_of, raw_map, shown
+from carina.pacs.found import Found
+from carina.pacs.picture import draw_result, lines_of, raw_map
 from carina.pacs.placing import corners_back, turned_back, turns_of
 from carina.pacs.report_object import algorithm_sequence, device, report_content
+from carina.service.codes import NOTICE
 
 __all__ = ["RESULT_CLASSES", "ResultObject", "build_results"]
 
@@ -82,28 +82,27 @@ class ResultObject:
     ----------
     kind : str
         A key of `RESULT_CLASSES`.
-    sop_class_uid, sop_instance_uid : str
+    series_uid, sop_class_uid, sop_instance_uid : str
     data : bytes
         DICOM file, Explicit VR Little Endian.
     """
 
     kind: str
+    series_uid: str
     sop_class_uid: str
     sop_instance_uid: str
     data: bytes
 
 
-def build_results(source: Dataset, judged: Judged, bundle: Bundle, made_at: dt.datetime) -> list[ResultObject]:
+def build_results(source: Dataset, found: Found, made_at: dt.datetime) -> list[ResultObject]:
     """Build every result object of one film, in the film's study, each in a series of its own.
 
     Parameters
     ----------
     source : Dataset
         Header of the film; pixels are not needed.
-    judged : Judged
-        What was found on it.
-    bundle : Bundle
-        That found it.
+    found : Found
+        What was found on it, and the model that found it.
     made_at : datetime
         When; written into the objects.
 
@@ -124,7 +123,7 @@ def build_results(source: Dataset, judged: Judged, bundle: Bundle, made_at: dt.d
     PS3.16 TID 1500, 1410, 1501.
     """
     header = completed(source)
-    maker = _Maker(header, judged, bundle, made_at)
+    maker = _Maker(header, found, made_at)
     makers: dict[str, Callable[[dict[str, Any]], Dataset | None]] = {
         "secondary_capture": maker.capture,
         "report": maker.report,
@@ -137,7 +136,8 @@ def build_results(source: Dataset, judged: Judged, bundle: Bundle, made_at: dt.d
         made = make(maker.common(kind))
         if made is not None:
             maker.settle(made, kind)
-            results.append(ResultObject(kind, str(made.SOPClassUID), str(made.SOPInstanceUID), _file(made)))
+            names = (str(made.SeriesInstanceUID), str(made.SOPClassUID), str(made.SOPInstanceUID))
+            results.append(ResultObject(kind, *names, _file(made)))
     return results
 
 
@@ -169,15 +169,15 @@ def completed(source: Dataset) -> Dataset:
 class _Maker:
     """Makes the objects of one film."""
 
-    def __init__(self, header: Dataset, judged: Judged, bundle: Bundle, made_at: dt.datetime) -> None:
+    def __init__(self, header: Dataset, found: Found, made_at: dt.datetime) -> None:
         self.header = header
-        self.judged = judged
-        self.bundle = bundle
+        self.found = found
+        self.facts = found.facts
         self.made_at = made_at
-        self.turns = turns_of(judged.reading.quality)
+        self.turns = turns_of(found.reading.quality)
 
     def uid(self, *parts: str) -> UID:
-        return derived_uid(str(self.header.SOPInstanceUID), self.bundle.model_sha256, *parts)
+        return derived_uid(str(self.header.SOPInstanceUID), self.facts.model_sha256, *parts)
 
     def common(self, kind: str) -> dict[str, Any]:
         return {
@@ -190,7 +190,7 @@ class _Maker:
     def capture(self, common: dict[str, Any]) -> Dataset:
         made = sc.SCImage.from_ref_dataset(
             ref_dataset=self.header,
-            pixel_array=draw_result(self.judged, self.bundle),
+            pixel_array=draw_result(self.found),
             photometric_interpretation="RGB",
             bits_allocated=8,
             coordinate_system="PATIENT",
@@ -209,7 +209,7 @@ class _Maker:
     def report(self, common: dict[str, Any]) -> Dataset:
         return sr.Comprehensive3DSR(
             evidence=[self.header],
-            content=report_content(self.header, self.judged, self.bundle)[0],
+            content=report_content(self.header, self.found)[0],
             is_complete=True,
             is_final=False,
             is_verified=False,
@@ -229,22 +229,21 @@ class _Maker:
             omit_empty_frames=False,
             content_label="AI_SEGMENTATION",
             content_description=NOTICE,
-            **device(self.bundle),
+            **device(self.facts),
             **common,
         )
 
     def _segments(self) -> tuple[list[Any], list[Any]]:
-        judged, planes, segments = self.judged, [], []
+        found, planes, segments = self.found, [], []
         wanted: list[tuple[str, Any, Any, Any]] = []
-        if judged.fields is not None and judged.fields.plausible:
+        if found.fields is not None:
             for label, side, laterality in (
                 ("Right lung", RIGHT, codes.SCT.Right),
                 ("Left lung", LEFT, codes.SCT.Left),
             ):
-                wanted.append((label, judged.fields.mask == side, codes.SCT.Lung, laterality))
-        if judged.outputs is not None and judged.outputs.opacity is not None and judged.frame is not None:
-            opaque = opacity_on_film(judged.outputs.opacity[0], judged.frame) >= OPAQUE
-            wanted.append(("Opacity", opaque, codes.DCM.Opacity, None))
+                wanted.append((label, found.fields.mask == side, codes.SCT.Lung, laterality))
+        if found.opaque is not None:
+            wanted.append(("Opacity", found.opaque, codes.DCM.Opacity, None))
         for number, (label, mask, what, laterality) in enumerate(wanted, start=1):
             planes.append(turned_back(np.asarray(mask, np.uint8), self.turns))
             category = codes.SCT.AnatomicalStructure if laterality else codes.SCT.MorphologicallyAbnormalStructure
@@ -254,7 +253,7 @@ class _Maker:
                 segmented_property_category=category,
                 segmented_property_type=what,
                 algorithm_type="AUTOMATIC",
-                algorithm_identification=algorithm_sequence(self.bundle),
+                algorithm_identification=algorithm_sequence(self.facts),
                 tracking_uid=self.uid("tracking", label),
                 tracking_id=label,
             )
@@ -264,15 +263,15 @@ class _Maker:
         return planes, segments
 
     def class_map(self, common: dict[str, Any]) -> Dataset | None:
-        if self.judged.outputs is None:
+        if not self.found.judged:
             return None
-        name = shown(self.judged)
-        values = turned_back(raw_map(self.judged, self.bundle, name), self.turns).astype(np.float32)
+        name = self.found.shown
+        values = turned_back(raw_map(self.found), self.turns).astype(np.float32)
         return parametric_map(
             self.header,
             values,
             name,
-            equipment=device(self.bundle),
+            equipment=device(self.facts),
             common=common,
             uids=(self.uid("class_map", "dimension"), self.uid("class_map", "frame of reference")),
             made_at=self.made_at,
@@ -280,10 +279,10 @@ class _Maker:
         )
 
     def presentation(self, common: dict[str, Any]) -> Dataset | None:
-        if self.judged.outputs is None or self.header.get("SamplesPerPixel", 1) != 1:
+        if not self.found.judged or self.header.get("SamplesPerPixel", 1) != 1:
             return None  # a colour picture would need another class, and says what it is in the capture
         layer = pr.GraphicLayer("AI", order=1, description=NOTICE)
-        shape = self.judged.film.pixels.shape
+        shape = self.found.film.pixels.shape
         graphics = [
             pr.GraphicObject(
                 graphic_type="POLYLINE",
@@ -292,9 +291,9 @@ class _Maker:
                 tracking_id=f"opacity {number}",
                 tracking_uid=self.uid("tracking", f"box {number}"),
             )
-            for number, box in enumerate(self.judged.reading.boxes, start=1)
+            for number, box in enumerate(self.found.reading.boxes, start=1)
         ]
-        words = "\r\n".join([NOTICE, *lines_of(self.judged, self.bundle)])[:1024]
+        words = "\r\n".join([NOTICE, *lines_of(self.found)])[:1024]
         text = pr.TextObject(
             text_value=words,
             units="DISPLAY",
@@ -314,7 +313,7 @@ class _Maker:
                     text_objects=[text],
                 )
             ],
-            **device(self.bundle),
+            **device(self.facts),
             **common,
         )
 

@@ -13,22 +13,24 @@ from typing import Any, Final
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, build_role
+from pynetdicom import build_context, build_role
 from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr-defined]  # made at run time
 
 from carina.archive import OwedItem, Study
 from carina.errors import CarinaError
+from carina.imaging.quiet import quiet
+from carina.pacs.peers import Peers
 from carina.pacs.results import RESULT_CLASSES
 from carina.settings import PacsPeer, PacsSettings
 
 __all__ = ["Sender", "back_off"]
 
 _LOG: Final = logging.getLogger(__name__)
-_PAUSE_SECONDS: Final = 0.2
+_PAUSE_SECONDS: Final = 0.1
 _WARNINGS: Final = range(0xB000, 0xC000)
 _COMMITMENT_INSTANCE: Final = UID("1.2.840.10008.1.20.1.1")
 _ALL, _SOME = 1, 2
-_NO_SUCH_OBJECT: Final = 0x0112
+_NO_SUCH_OBJECT, _OTHER_CLASS = 0x0112, 0x0119  # PS3.3 C.14.1.1
 _DOUBLINGS: Final = 20
 
 
@@ -50,12 +52,13 @@ class Sender:
     ----------
     study : Study
     settings : PacsSettings
+    peers : Peers
     """
 
-    def __init__(self, study: Study, settings: PacsSettings) -> None:
+    def __init__(self, study: Study, settings: PacsSettings, peers: Peers) -> None:
         self._study = study
         self._settings = settings
-        self._peers = {peer.ae_title: peer for peer in settings.peers}
+        self._peers = peers
 
     def run(self, stop: threading.Event) -> None:
         """Send what is due until told to stop."""
@@ -75,8 +78,11 @@ class Sender:
 
     def step(self) -> bool:
         """Try everything that is due, an association a peer and kind; False where nothing is."""
+        exchange = self._study.archive.exchange
+        for item in exchange.due(("send",)):
+            exchange.sent(item.item_id, self._addressed(item))
         groups: dict[tuple[str, str], list[OwedItem]] = defaultdict(list)
-        for item in self._study.archive.exchange.due():
+        for item in exchange.due(("store", "commitment")):
             groups[item.peer, item.kind].append(item)
         for (title, kind), items in groups.items():
             peer = self._peers.get(title)
@@ -88,18 +94,24 @@ class Sender:
                 self._answer(peer, items)
         return bool(groups)
 
-    def _entity(self) -> Any:
-        entity = AE(ae_title=self._settings.ae_title)
-        entity.acse_timeout = self._settings.acse_seconds
-        entity.connection_timeout = self._settings.acse_seconds
-        entity.dimse_timeout = entity.network_timeout = self._settings.idle_seconds
-        return entity
+    def _addressed(self, item: OwedItem) -> list[OwedItem]:
+        """Say which peers get the objects of a film: those of its organisation, of uploads only where it is set."""
+        said = item.said
+        home = int(said["organisation"])
+        film = self._study.desk.film(str(said["entry"]), organisation_id=home, referrer_id=None)
+        if film is None or not (film.source.startswith("pacs:") or self._settings.send_uploads):
+            return []
+        return [
+            OwedItem("store", peer, sop_class, uid, path)
+            for peer in self._peers.results(home)
+            for sop_class, uid, path in said["objects"]
+        ]
 
     def _store(self, peer: PacsPeer, items: Sequence[OwedItem]) -> None:
-        entity = self._entity()
-        for each in RESULT_CLASSES.values():
-            entity.add_requested_context(each, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
-        association = entity.associate(peer.host, peer.port, ae_title=peer.ae_title)
+        contexts = [
+            build_context(each, [ExplicitVRLittleEndian, ImplicitVRLittleEndian]) for each in RESULT_CLASSES.values()
+        ]
+        association = self._peers.associate(peer, contexts)
         if not association.is_established:
             self._postpone(items, f"{peer.ae_title} gave no association; check its address, and that it knows us")
             return
@@ -128,10 +140,8 @@ class Sender:
 
     def _answer(self, peer: PacsPeer, items: Sequence[OwedItem]) -> None:
         """Report on storage commitment: N-EVENT-REPORT, as the service's provider (PS3.4 J.3.3)."""
-        entity = self._entity()
-        entity.add_requested_context(StorageCommitmentPushModel)
         role = build_role(StorageCommitmentPushModel, scp_role=True)
-        association = entity.associate(peer.host, peer.port, ae_title=peer.ae_title, ext_neg=[role])
+        association = self._peers.associate(peer, [build_context(StorageCommitmentPushModel)], negotiation=[role])
         if not association.is_established:
             self._postpone(items, f"{peer.ae_title} gave no association for storage commitment")
             return
@@ -155,18 +165,31 @@ class Sender:
 
     def _report(self, item: OwedItem) -> tuple[int, Dataset]:
         wanted = [(str(one), str(two)) for one, two in json.loads(item.body or "[]")]
-        here = self._study.archive.exchange.stored([uid for _, uid in wanted])
+        home = self._peers.organisation(item.peer)
+        here = self._study.desk.held([uid for _, uid in wanted], organisation_id=home)
         report = Dataset()
         report.TransactionUID = item.sop_instance_uid
-        held = [_reference(kind, uid) for kind, uid in wanted if uid in here]
-        failed = [_reference(kind, uid) for kind, uid in wanted if uid not in here]
-        for each in failed:
-            each.FailureReason = _NO_SUCH_OBJECT
+        held, failed = [], []
+        for kind, uid in wanted:
+            reference, reason = _reference(kind, uid), self._lacks(kind, here.get(uid))
+            if reason is None:
+                held.append(reference)
+            else:
+                reference.FailureReason = reason
+                failed.append(reference)
         if held:
             report.ReferencedSOPSequence = held
         if failed:
             report.FailedSOPSequence = failed
         return (_SOME if failed else _ALL), report
+
+    def _lacks(self, sop_class: str, path: str | None) -> int | None:
+        """Why an instance cannot be committed to; None where its file lies in the store and is of its class."""
+        if path is None or not self._study.store.exists(path):
+            return _NO_SUCH_OBJECT
+        with self._study.store.open(path) as file, quiet():
+            header = dcmread(file, stop_before_pixels=True, specific_tags=["SOPClassUID"])
+        return None if str(header.get("SOPClassUID", "")) == sop_class else _OTHER_CLASS
 
     def _postpone(self, items: Sequence[OwedItem], why: str) -> None:
         _LOG.warning("%d objects wait: %s", len(items), why)

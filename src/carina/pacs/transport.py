@@ -1,13 +1,17 @@
 """Sockets under limits: what a peer may cost before it is known, and after.
 
 Each limit answers an attack: a PDU that claims gigabytes, an object that never ends, a connection that says nothing or
-one byte a minute (slow loris), and one address that takes every association.
+one byte a minute (slow loris), also within the handshake of TLS, and one address that takes every association.
 """
 
 from __future__ import annotations
 
+import logging
 import socket
+import ssl
+import threading
 import time
+from collections import Counter
 from socketserver import TCPServer
 from typing import Any, Final, cast
 
@@ -17,6 +21,7 @@ from carina.settings import PacsSettings
 
 __all__ = ["LimitedServer"]
 
+_LOG: Final = logging.getLogger(__name__)
 _FIRST_PDU: Final = 262144
 _HEADER: Final = 6
 _SLACK: Final = 1024
@@ -96,16 +101,21 @@ class LimitedServer(ThreadedAssociationServer):
 
     Parameters
     ----------
-    ae, address, ae_title, contexts, ssl_context, evt_handlers
+    ae, address, ae_title, contexts, evt_handlers
         As pynetdicom's.
     limits : PacsSettings
+    tls : SSLContext or None
+        With it every connection begins with a handshake, in a thread of its own and within `acse_seconds`.
     """
 
     request_queue_size = 64
     daemon_threads = True
 
-    def __init__(self, *arguments: Any, limits: PacsSettings, **words: Any) -> None:
+    def __init__(self, *arguments: Any, limits: PacsSettings, tls: ssl.SSLContext | None = None, **words: Any) -> None:
         self.limits = limits
+        self._tls = tls
+        self._shaking: Counter[str] = Counter()
+        self._shaking_lock = threading.Lock()
         words["request_handler"] = _Handler
         super().__init__(*arguments, **words)
 
@@ -113,10 +123,56 @@ class LimitedServer(ThreadedAssociationServer):
         """Refuse a connection of an address that has as many as it may."""
         del request
         callers = [each.requestor.address_info for each in self.active_associations]
-        open_now = [each for each in callers if each is not None and each.address == client_address[0]]
-        return len(open_now) < self.limits.associations_per_address
+        open_now = sum(each is not None and each.address == client_address[0] for each in callers)
+        with self._shaking_lock:
+            open_now += self._shaking[client_address[0]]
+        return open_now < self.limits.associations_per_address
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Shake hands, then hand the connection over; runs in the connection's own thread."""
+        if self._tls is None:
+            super().finish_request(request, client_address)
+            return
+        with self._shaking_lock:
+            self._shaking[client_address[0]] += 1
+        try:
+            safe = self._shaken(self._tls, request)
+        except (OSError, ValueError) as error:
+            _LOG.warning("a connection was closed: no TLS (%s)", getattr(error, "reason", None) or type(error).__name__)
+            request.close()
+            return
+        finally:
+            with self._shaking_lock:
+                self._shaking[client_address[0]] -= 1
+        super().finish_request(safe, client_address)
+
+    def _shaken(self, context: ssl.SSLContext, request: Any) -> ssl.SSLSocket:
+        """Shake hands within `acse_seconds` in all, however slowly the peer sends."""
+        deadline = time.monotonic() + self.limits.acse_seconds
+        safe = context.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+        guard = threading.Timer(self.limits.acse_seconds, _shut, args=(safe,))
+        guard.daemon = True
+        guard.start()
+        try:
+            safe.settimeout(max(deadline - time.monotonic(), 0.1))
+            safe.do_handshake()
+        except BaseException:
+            safe.close()
+            raise
+        finally:
+            guard.cancel()
+        safe.settimeout(self.limits.idle_seconds)
+        return safe
 
     def shutdown(self) -> None:
         """Stop listening; pynetdicom's own way asks for a server that its entity started."""
         TCPServer.shutdown(self)
         self.server_close()
+
+
+def _shut(connection: ssl.SSLSocket) -> None:
+    """End a handshake that takes too long."""
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return

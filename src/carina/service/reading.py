@@ -7,6 +7,7 @@ dies leaves a film claimed until its lease ends; the next sweep gives it to anot
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import shutil
 import tempfile
@@ -16,13 +17,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from carina.archive import DeskFilm, DeskResult, LedgerEntry, Study
+from carina.archive import DeskFilm, DeskResult, LedgerEntry, OwedItem, Study
 from carina.errors import CarinaError, FilmRejectedError
 from carina.imaging import read_film
 from carina.inference import Bundle, FilmSource, LayerOptions, PredictOptions, Reading, load_bundle, make_reader
 from carina.ingest.films import describe_film
 from carina.report.pictures import heat_layers, lung_layer, opacity_layer
 from carina.report.readings import FilmReading
+from carina.service.facts import ModelFacts, keep_facts
 from carina.settings import Settings
 from carina.types import Film, Quality
 
@@ -56,6 +58,7 @@ class FilmWorker:
         for name in _FOLDERS:
             (self._place / name).mkdir()
         self._reader = make_reader(self.bundle, PredictOptions(settings=settings), self._place)
+        self._facts = ModelFacts.of(self.bundle)
         self._reader.layers = LayerOptions(self._place, opacity=settings.predict.overlay_opacity)
 
     def __enter__(self) -> Self:
@@ -102,18 +105,22 @@ class FilmWorker:
             desk.refuse(film, reading.error.code, reading.error.message, failed=reading.error.code in _OURS)
             return
         self._admit(film, data, reading)
+        said = {**reading.to_dict(), "file": film.film_id, "id": film.entry_id}
+        model = keep_facts(self._study, self._facts)
         if reading.probabilities is None:
-            desk.refuse(film, "quality", reading.reason or "the quality gate refused the film")
+            reason = reading.reason or "the quality gate refused the film"
+            desk.refuse(film, "quality", reason, owed=_owed(film, self._facts, reading=said, files={"model": model}))
             return
         result = DeskResult(
             model_sha256=reading.model["sha256"],
-            reading={**reading.to_dict(), "file": film.film_id, "id": film.entry_id},
-            files=self._keep(reading),
+            reading=said,
+            files={**self._keep(reading), "model": model},
             seconds=reading.seconds,
             made_at=time.time(),
         )
         wait = self._settings.service.longest_wait_hours * _SECONDS
-        desk.finish(film, result, urgency=urgency_of(reading), longest_wait=wait)
+        owed = _owed(film, self._facts)
+        desk.finish(film, result, urgency=urgency_of(reading), longest_wait=wait, owed=owed)
         _LOG.info("film %s read in %.2f s", film.entry_id, reading.seconds)
 
     def _keep(self, reading: Reading) -> dict[str, str]:
@@ -155,6 +162,15 @@ class FilmWorker:
         for path in self._place.rglob("*"):
             if path.is_file():
                 path.unlink()
+
+
+def _owed(film: DeskFilm, facts: ModelFacts, **more: object) -> list[OwedItem]:
+    """Say that result objects are to be made of a film; a picture has no study that they could belong to."""
+    if film.sop_instance_uid is None or film.study_uid is None:
+        return []
+    body = {"organisation": film.organisation_id, "entry": film.entry_id, "model": facts.model_sha256[:12], **more}
+    name = f"{film.entry_id}:{facts.model_sha256}"
+    return [OwedItem("make", "", "", name, body=json.dumps({**body, "at": time.time()}))]
 
 
 class _Verdict:

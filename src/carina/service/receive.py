@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -13,7 +14,7 @@ from typing import BinaryIO, Final
 from pydicom.filereader import read_dataset
 from pydicom.tag import Tag
 
-from carina.archive import DeskFilm, NewFilm, Study
+from carina.archive import DeskFilm, NewFilm, OwedItem, Study
 from carina.errors import CarinaError, FilmRejectedError
 from carina.imaging.dicom import looks_like_dicom, open_dicom
 from carina.imaging.pictures import picture_format
@@ -69,6 +70,8 @@ def receive_film(
     queue: JobQueue | None = None,
     referrer_id: int | None = None,
     by: int | None = None,
+    prior: bool = False,
+    priors_from: Sequence[str] = (),
 ) -> tuple[DeskFilm, bool]:
     """Take one film: file, hash and database row are durable when this returns.
 
@@ -81,12 +84,16 @@ def receive_film(
     organisation_id : int
         Whose film it is.
     source : str
-        ``"upload"``, or ``"pacs:"`` and the peer's AE title.
+        ``"upload"``, or ``"pacs:"`` or ``"prior:"`` and the peer's AE title.
     settings : Settings
     queue : JobQueue or None
         Told of a new film; without one the next sweep finds it.
     referrer_id, by : int or None
         The user whose request it is, and who sent it.
+    prior : bool
+        Whether it was fetched to compare another film with, and is not to be read.
+    priors_from : sequence of str
+        AE titles of peers that are to be asked for earlier films of the patient.
 
     Returns
     -------
@@ -119,8 +126,12 @@ def receive_film(
     stored = study.store.put(data, folder="received", suffix=_SUFFIXES.get(kind or "", ".dcm"))
     new = NewFilm(film_id=stored.sha256, path=stored.path, source=source, referrer_id=referrer_id, **said)
     wait = settings.service.longest_wait_hours * _SECONDS
-    film, fresh = study.desk.receive(new, organisation_id=organisation_id, longest_wait=wait, by=by)
-    if fresh and queue is not None:
+    body = json.dumps({"organisation": organisation_id})
+    owed = [OwedItem("priors", title, "", "", body=body) for title in priors_from] if new.patient_id else []
+    film, fresh = study.desk.receive(
+        new, organisation_id=organisation_id, longest_wait=wait, by=by, prior=prior, owed=owed
+    )
+    if fresh and queue is not None and film.state == "received":
         queue.put(organisation_id, film.entry_id)
     return film, fresh
 
