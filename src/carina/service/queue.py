@@ -22,7 +22,7 @@ from carina.archive import Study
 from carina.errors import ArchiveError, MissingExtraError
 from carina.settings import Settings
 
-__all__ = ["JobQueue"]
+__all__ = ["JobQueue", "open_huey"]
 
 _LOG: Final = logging.getLogger("carina.service")
 _SQLITE: Final = "sqlite:///"
@@ -67,7 +67,7 @@ class JobQueue:
     def __init__(self, study: Study, settings: Settings, read: _Read | None = None) -> None:
         self._study = study
         self._read = read
-        self._huey = _open(study.folder, settings.service.queue)
+        self._huey = open_huey(study.folder, settings.service.queue)
 
         def read_film(organisation_id: int, entry_id: str) -> None:
             if self._read is not None:
@@ -129,12 +129,13 @@ class JobQueue:
         self._huey.create_consumer(workers=workers, worker_type="thread", max_delay=0.5).run()
 
 
-def _open(folder: Path, url: str) -> Any:
+def open_huey(folder: Path, url: str, name: str = "carina") -> Any:
+    """Open a queue by its address and name, with messages that no code can come out of."""
     if url.startswith(_SQLITE):
         path = folder / url.removeprefix(_SQLITE)
         # made before SQLite makes it, so that nobody else can ever read it
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        return SqliteHuey("carina", filename=str(path), results=False, serializer=_Json(), timeout=60)
+        return SqliteHuey(name, filename=str(path), results=False, serializer=_Json(), timeout=60)
     if find_spec("redis") is None:
         raise MissingExtraError("serve", "redis")
-    return RedisHuey("carina", url=url, results=False, serializer=_Json())
+    return RedisHuey(name, url=url, results=False, serializer=_Json())
