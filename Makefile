@@ -38,13 +38,14 @@ test: $(READY)  ## The fast suite and the examples in the docstrings (two proces
 test-slow: $(READY)  ## Long checks on the real films in ../shared/data; they skip where that is absent
 	$(BIN)/python -m pytest -n $(JOBS) -m slow tests
 
-check: $(READY)  ## Format, lint, types, layers, generated pages, documentation
+check: $(READY)  ## Format, lint, types, layers, generated pages, documentation, the viewer as it is built
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate_docs.py --check
 	$(BIN)/mkdocs build --strict --quiet
+	PYTHON="$(abspath $(BIN))/python" bash scripts/build_viewer.sh --check
 
 format: $(READY)  ## Format and fix what can be fixed, write the generated pages again
 	$(BIN)/ruff format .
