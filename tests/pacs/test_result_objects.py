@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.sr._concepts_dict import concepts
 
 from carina.errors import FilmRejectedError
 from carina.pacs.found import Found
+from carina.pacs.picture import lines_of
 from carina.pacs.placing import corners_back, turned_back
 from carina.pacs.results import RESULT_CLASSES, ResultObject, build_results
 from carina.types import Quality
@@ -42,6 +44,27 @@ def _numbers(item: Dataset, name: str) -> list[float]:
             assert value.MeasurementUnitsCodeSequence[0].CodeValue == "1"
             found.append(float(value.NumericValue))
         found += _numbers(part, name)
+    return found
+
+
+def _words(item: Dataset) -> list[str]:
+    """Texts, and codes as name = value, of the whole tree."""
+    found = []
+    for part in item.get("ContentSequence", []):
+        if part.ValueType == "TEXT":
+            found.append(part.TextValue)
+        if part.ValueType == "CODE":
+            found.append(f"{part.ConceptNameCodeSequence[0].CodeMeaning} = {part.ConceptCodeSequence[0].CodeMeaning}")
+        found += _words(part)
+    return found
+
+
+def _codes(item: Dataset) -> list[Dataset]:
+    found = [item] if "CodeValue" in item else []
+    for element in item:
+        if element.VR == "SQ":
+            for part in element.value:
+                found += _codes(part)
     return found
 
 
@@ -80,6 +103,77 @@ def test_dcmtk_reads_the_report(results: list[ResultObject], tmp_path: Path) -> 
     assert done.stdout.count('"Probability"') == 5  # four classes and one box
     assert '(840539006,SCT,"COVID-19")' in done.stdout
     assert "UNVERIFIED" in done.stdout
+
+
+def test_the_report_holds_the_thresholds_and_the_verdict_of_the_audit(results: list[ResultObject]) -> None:
+    said = _words(_object(results, "report"))
+    assert "threshold pneumonia: low 0.250000, high 0.500000" in said
+    assert "Shortcut audit: pneumonia = not supported" in said
+    assert any("sensitivity 0.88, specificity 0.75" in each for each in said)
+
+
+def test_the_capture_and_the_presentation_state_say_the_verdict_of_the_audit(
+    results: list[ResultObject], read: tuple[Dataset, Found]
+) -> None:
+    line = (
+        "Pneumonia: threshold 0.50, indeterminate from 0.25 (sensitivity 0.88, specificity 0.75 where it was chosen); "
+    )
+    line += "shortcut audit: not supported"
+    assert line in lines_of(read[1])
+    text = _object(results, "presentation").GraphicAnnotationSequence[0].TextObjectSequence[0].UnformattedTextValue
+    assert line in text
+
+
+PIXELMED = Path("/usr/share/java/pixelmed.jar")
+_UNLIMITED = [f"-Djdk.xml.xpath{name}Limit=0" for name in ("TotalOp", "ExprGrp", "ExprOp")]
+
+
+def _template_errors(report: Dataset, folder: Path) -> list[str]:
+    """What pixelmed's validator, which knows the templates, has against a report."""
+    java = shutil.which("java")
+    if java is None or not PIXELMED.is_file():
+        pytest.skip("pixelmed is not installed (Debian's package pixelmed-apps)")
+    path = folder / "report.dcm"
+    report.save_as(path)
+    command = [java, *_UNLIMITED, "-cp", str(PIXELMED), "com.pixelmed.validate.DicomSRValidator", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603 - ours
+    said = (done.stdout + done.stderr).splitlines()
+    assert "IOD validation complete" in said
+    return [line for line in said if line.startswith("Error")]
+
+
+@pytest.mark.slow
+def test_a_template_aware_validator_finds_no_error(read: tuple[Dataset, Found], tmp_path: Path) -> None:
+    source, found = read
+    made = build_results(source, replace(found, reading=replace(found.reading, boxes=())), AT)
+    assert _template_errors(_object(made, "report"), tmp_path) == []
+
+
+@pytest.mark.slow
+def test_a_template_aware_validator_finds_no_error_in_the_boxes(results: list[ResultObject], tmp_path: Path) -> None:
+    # It holds every group against TID 1410 as soon as one has a region, and so misses one in groups of TID 1501.
+    errors = _template_errors(_object(results, "report"), tmp_path)
+    assert [line for line in errors if "Missing conditional content item" not in line] == []
+    groups = {line.partition("within ")[2].partition(":")[0] for line in errors}
+    assert groups == {f"1.9.{number}" for number in range(1, 5)}, "the four classes, not the box"
+
+
+# In the subsets that DICOM publishes, SNOMED CT has no pneumonia by cause.
+BEYOND_DICOM = {"53084003", "75570004", "840539006"}
+
+
+@pytest.mark.parametrize("kind", list(RESULT_CLASSES))
+def test_every_code_is_in_the_dictionaries_with_that_meaning(results: list[ResultObject], kind: str) -> None:
+    seen = 0
+    for code in _codes(_object(results, kind)):
+        scheme, value = code.CodingSchemeDesignator, code.CodeValue
+        if scheme in ("99CARINA", "RFC5646") or value in BEYOND_DICOM:  # our own; a language
+            continue
+        known = [each[value][0] for each in concepts[scheme].values() if value in each]
+        assert known, (scheme, value, code.CodeMeaning)
+        assert code.CodeMeaning.lower() in {each.partition(" (")[0].lower() for each in known}, (value, known)
+        seen += 1
+    assert seen or kind in ("secondary_capture", "presentation")
 
 
 def test_the_report_holds_the_probabilities_and_the_box(

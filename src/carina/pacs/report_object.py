@@ -19,7 +19,6 @@ from carina.service.codes import NOTICE, class_code, own_code
 
 __all__ = ["algorithm_sequence", "device", "report_content"]
 
-_CHEST_FILM = Code("399208008", "SCT", "Plain X-ray of chest")
 _PARAMETER = 1024
 
 
@@ -51,24 +50,36 @@ def report_content(source: Dataset, found: Found) -> Any:
     groups = [*_class_groups(source, found), *_box_groups(source, found)]
     return sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=observer),
-        procedure_reported=_CHEST_FILM,
+        procedure_reported=codes.cid100.ImagingProcedure,  # CID 100 has none of the chest
         imaging_measurements=groups,
         title=codes.DCM.ImagingMeasurementReport,
     )
 
 
-def _algorithm(facts: ModelFacts, reason: str | None = None) -> Any:
-    """Identify the model; thresholds and the audit's verdicts are text items of its parameters (TID 4019)."""
+def _algorithm(facts: ModelFacts, *, whole: bool = False, reason: str | None = None) -> Any:
+    """Identify the model (TID 4019); of the whole, thresholds and the audit's verdicts are text items too."""
     parameters = [NOTICE, f"model sha-256 {facts.model_sha256}"]
-    parameters += [
-        f"threshold {name}: low {each.low:.6f}, high {each.high:.6f}" for name, each in facts.thresholds.items()
-    ]
-    parameters += [sentence[:_PARAMETER] for sentence in facts.sentences()]
+    if whole:
+        parameters += [
+            f"threshold {name}: low {each.low:.6f}, high {each.high:.6f}" for name, each in facts.thresholds.items()
+        ]
+        parameters += [sentence[:_PARAMETER] for sentence in facts.sentences()]
     if reason:
         parameters.append(f"reason: {reason}"[:_PARAMETER])
     return sr.AlgorithmIdentification(
         name=facts.name, version=f"{facts.version} (carina {__version__})", parameters=parameters
     )
+
+
+def _audited(facts: ModelFacts) -> list[Any]:
+    """Say the shortcut audit's verdict on each contrast as codes (M36)."""
+    return [
+        sr.QualitativeEvaluation(
+            name=own_code(f"audit-{name}", f"Shortcut audit: {name.replace('_', ' ')}"),
+            value=own_code(facts.verdict(name), facts.verdict(name)),
+        )
+        for name in dict.fromkeys((*facts.thresholds, *facts.verdicts))
+    ]
 
 
 def _class_groups(source: Dataset, found: Found) -> list[Any]:
@@ -98,7 +109,7 @@ def _class_groups(source: Dataset, found: Found) -> list[Any]:
             name,
             finding=class_code(name),
             measurements=[sr.Measurement(name=codes.DCM.Probability, value=round(value, 6), unit=codes.UCUM.NoUnits)],
-            evaluations=[decision] if number == 0 else [],
+            evaluations=[decision, *_audited(found.facts)] if number == 0 else [],
             reason=reading.reason if number == 0 else None,
         )
         for number, (name, value) in enumerate(reading.probabilities.items())
@@ -119,7 +130,7 @@ def _group(
     return sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(uid=uid, identifier=name),
         finding_type=finding,
-        algorithm_id=_algorithm(facts, reason),
+        algorithm_id=_algorithm(facts, whole=bool(evaluations), reason=reason),
         measurements=measurements or None,
         qualitative_evaluations=evaluations or None,
         source_images=[
