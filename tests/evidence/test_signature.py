@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -20,6 +21,7 @@ from carina.evidence.signature_effects import feature_effects, hedges_g, rank_te
 from carina.evidence.signature_files import write_signature
 from carina.evidence.signature_harmonise import fit_together
 from carina.evidence.signature_models import ModelOptions, Sample, cross_validate, deal_patients
+from carina.evidence.signature_other import network_scores
 from carina.evidence.signature_permutation import exchanged
 from carina.evidence.signature_table import (
     SignatureTable,
@@ -29,6 +31,7 @@ from carina.evidence.signature_table import (
     read_stability,
 )
 from carina.imaging.lung_fields import from_mask
+from carina.sampling import patient_key
 from carina.tasks import default_task
 
 QUICK = SignatureOptions(ModelOptions(folds=4, inner_folds=3, most=10, kinds=("elastic_net",)), permutations=19)
@@ -297,3 +300,41 @@ def test_stability_must_name_each_feature_once(tmp_path: Path) -> None:
 def test_the_code_of_the_reference_manual_stands_beside_a_feature() -> None:
     assert feature_code("left_upper.log-sigma-2-0-mm-2D_glcm_Contrast") == "ACUI"  # reference manual, section 3.6
     assert feature_code("lungs.original_fractal_Lacunarity") == ""
+
+
+def test_conditions_and_patients_held_out_leave_films_out(tmp_path: Path) -> None:
+    frame = pl.DataFrame({
+        "image_id": list("12345"), "patient_id": ["p", "p", "q", "r", "s"], "label": ["viral"] * 5,
+        "release": ["yes", "yes", "yes", "no", "yes"], "lungs.a_b_C": [1.0, 2.0, 3.0, 9.0, 5.0],
+    })  # fmt: skip
+    frame.write_parquet(tmp_path / "features.parquet")
+    (tmp_path / "boxes.csv").write_text("image_id,x\n2,5\n")
+    table = read_feature_table(tmp_path / "features.parquet", ["release=yes"], tmp_path / "boxes.csv")
+    assert table.column("image_id").tolist() == ["3", "5"]
+    assert table.values.tolist() == [[3.0], [5.0]]
+    assert table.films_left_out == {"of a patient held out": 2, "outside the conditions": 1}
+    with pytest.raises(TableError, match="--where takes COLUMN=VALUE"):
+        read_feature_table(tmp_path / "features.parquet", ["no_such=1"])
+
+
+def test_a_network_is_judged_on_no_film_of_a_patient_it_learned_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = made_up(ONE, patients=12)
+    names = table.column("image_id").tolist()
+    rows = {"image_id": names, "model.name": ["made"] * len(names), "model.sha256": ["ab12"] * len(names)}
+    rows |= {f"probabilities.{name}": [0.25] * len(names) for name in default_task().classes}
+    pl.DataFrame(rows).write_csv(tmp_path / "predictions.csv")
+    learned = patient_key(str(table.column("patient_id")[0]))
+    bundle = SimpleNamespace(
+        model_sha256="ab12" + "0" * 60, training_films=SimpleNamespace(patients=frozenset({learned})),
+        name="made", version="1",
+    )  # fmt: skip
+    monkeypatch.setattr("carina.evidence.signature_other.load_bundle", lambda _: bundle)
+    held = network_scores(tmp_path / "predictions.csv", table, default_task(), CONTRAST, model="made.zip")
+    assert held.learned == 1
+    assert np.flatnonzero(np.isnan(held.scores)).tolist() == [0]
+    assert network_scores(tmp_path / "predictions.csv", table, default_task(), CONTRAST).learned is None
+    bundle.model_sha256 = "cd34" + "0" * 60
+    with pytest.raises(TableError, match="of the model named"):
+        network_scores(tmp_path / "predictions.csv", table, default_task(), CONTRAST, model="made.zip")

@@ -29,8 +29,17 @@ def signature(
     predictions: Annotated[
         Path | None, typer.Option(help="A network's predictions, or films.parquet of an evaluation: does texture add?")
     ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Bundle that predicted, if none that ships: its training films leave fusion.")
+    ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Film table: how films were made is held against texture; else none is shown.")
+    ] = None,
+    where: Annotated[
+        list[str] | None, typer.Option("--where", help="Only films with COLUMN=VALUE; may be given again.")
+    ] = None,
+    hold_out: Annotated[
+        Path | None, typer.Option("--hold-out", help="CSV with image_id: films whose patients stay out.")
     ] = None,
     task: Annotated[Path | None, typer.Option(help="Task file; the default task if left out.")] = None,
     harmonise: Annotated[
@@ -61,12 +70,12 @@ def signature(
     from carina.tasks import default_task, load_task  # noqa: PLC0415 - as above
 
     chosen = default_task() if task is None else load_task(task)
-    table = read_feature_table(features)
+    table = read_feature_table(features, where or (), hold_out)
     stable = None if stability is None else read_stability(stability)
-    other = None if predictions is None else network_scores(predictions, table, chosen, contrast, data)
+    other = None if predictions is None else network_scores(predictions, table, chosen, contrast, data, model=model)
     models = ModelOptions(folds=folds, most=most, seed=seed, harmonise=fit_together if harmonise else None)
     options = SignatureOptions(models, permutations)
-    control = None if data is None else _controls(table, data, chosen)
+    control = None if data is None else _controls(table, data, chosen, contrast)
     finished: list[str] = []
     with counting(2 + 2 * len(set(table.column("source").tolist())), "parts") as done:
 
@@ -75,8 +84,10 @@ def signature(
             done(len(finished))
 
         found = find_signature(
-            table, contrast, chosen, options, stability=stable, other=other, control=control, done=tell
-        )
+            table, contrast, chosen, options,
+            stability=stable, other=None if other is None else other.scores, control=control,
+            notes=() if other is None else (other.sentence,), done=tell,
+        )  # fmt: skip
     values = write_signature(found, out)
     if as_json:
         typer.echo(json.dumps(values, ensure_ascii=False, allow_nan=False))
@@ -88,15 +99,24 @@ def signature(
     typer.echo(f"{len(found.effects)} features in {out / 'features.csv'}")
 
 
-def _controls(table: SignatureTable, data: Path, task: Task) -> NDArray[np.float64]:
-    """How each film was made, outside its lungs."""
-    from carina.cli.progress import counting  # noqa: PLC0415 - verbs import inside their function
+def _controls(table: SignatureTable, data: Path, task: Task, contrast: str) -> NDArray[np.float64]:
+    """How each film was made, outside its lungs; NaN for films whose making is not asked about."""
+    import numpy as np  # noqa: PLC0415 - verbs import inside their function
+
+    from carina.cli.progress import counting  # noqa: PLC0415 - as above
+    from carina.evidence.signature import controlled_films  # noqa: PLC0415 - as above
     from carina.evidence.signature_control import film_controls  # noqa: PLC0415 - as above
     from carina.inference.lungs import LungFinder  # noqa: PLC0415 - as above
     from carina.sampling import read_film_table  # noqa: PLC0415 - as above
 
     films = read_film_table(data, task)
     paths = dict(zip(films.image_ids, films.paths, strict=True))
-    names = [str(name) for name in table.column("image_id").tolist()]
+    rows = controlled_films(table, contrast, task)
+    names = [str(name) for name in table.column("image_id")[rows].tolist()]
+    if not names:
+        return np.full((len(table), 1), np.nan)
     with counting(len(names), "films") as done:
-        return film_controls(paths, names, LungFinder.load(), done)
+        found = film_controls(paths, names, LungFinder.load(), done)
+    every = np.full((len(table), found.shape[1]), np.nan)
+    every[rows] = found
+    return every

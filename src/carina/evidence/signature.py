@@ -27,7 +27,7 @@ from carina.evidence.signature_verdict import ALPHA, SignatureVerdict, conclude_
 from carina.statistics import Estimate, clustered_auc
 from carina.tasks import Task
 
-__all__ = ["Part", "Permutation", "Signature", "SignatureOptions", "find_signature"]
+__all__ = ["Part", "Permutation", "Signature", "SignatureOptions", "controlled_films", "find_signature"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +56,8 @@ class Signature:
     model_films : str
     verdict : SignatureVerdict
     options : SignatureOptions
+    notes : tuple of str
+        Sentences on the scores of the other model.
     """
 
     contrast: str
@@ -72,6 +74,7 @@ class Signature:
     model_films: str
     verdict: SignatureVerdict
     options: SignatureOptions
+    notes: tuple[str, ...] = ()
 
     def part(self, name: str) -> Part | None:
         """Part of a name; `None` where there is none."""
@@ -87,6 +90,7 @@ def find_signature(
     stability: StableFeatures | None = None,
     other: NDArray[np.floating[Any]] | None = None,
     control: NDArray[np.floating[Any]] | None = None,
+    notes: Sequence[str] = (),
     done: Callable[[str], None] | None = None,
 ) -> Signature:
     """Look for a signature of a contrast.
@@ -106,7 +110,10 @@ def find_signature(
         none.
     control : ndarray, (N, K), optional
         How each film was made, such as `carina.evidence.signature_control.film_controls` measures it. Without, nothing
-        can be shown: films of one source differ in sharpness and noise too.
+        can be shown: films of one source differ in sharpness and noise too. Only the rows of `controlled_films` are
+        looked at.
+    notes : sequence of str
+        Sentences on `other`, for who reads the signature.
     done : callable, optional
         Called with what was finished.
 
@@ -122,8 +129,6 @@ def find_signature(
         If a side has fewer than 10 patients, or no stable feature is left.
     """
     chosen, tell = options or SignatureOptions(), done or (lambda _: None)
-    if contrast not in task.contrasts:
-        raise TaskError(f"task {task.name!r} has the contrasts {sorted(task.contrasts)}; found {contrast!r}")
     films, positive, chosen_rows = _films_of(table, contrast, task)
     scores = None if other is None else np.asarray(other, np.float64)[chosen_rows]
     made = None if control is None else np.asarray(control, np.float64)[chosen_rows]
@@ -156,14 +161,30 @@ def find_signature(
         contrast, task, films, positive, effects, stability, kept, parts, not_judged, model,
         () if model is None else tuple(kept[column] for column in model.columns.tolist()),
         f"sources {', '.join(inside)}" if inside else "all films, each source of one side",
-        verdict, chosen,
+        verdict, chosen, tuple(notes),
     )  # fmt: skip
+
+
+def controlled_films(table: SignatureTable, contrast: str, task: Task) -> NDArray[np.intp]:
+    """Rows of the films whose making is held against texture: those of sources that are judged by themselves.
+
+    Raises
+    ------
+    TaskError, TableError
+        As `find_signature`.
+    """
+    _, positive, rows = _films_of(table, contrast, task)
+    sources = table.column("source")[rows]
+    sample = Sample(np.empty((len(rows), 0)), positive, table.column("patient_id")[rows], sources)
+    return np.asarray(rows[np.isin(sources, _judged_sources(sample)[0])])
 
 
 def _films_of(
     table: SignatureTable, contrast: str, task: Task
 ) -> tuple[SignatureTable, NDArray[np.bool_], NDArray[np.intp]]:
     """Films whose label decides a side, their sides and rows; refused where a side has too few patients."""
+    if contrast not in task.contrasts:
+        raise TaskError(f"task {task.name!r} has the contrasts {sorted(task.contrasts)}; found {contrast!r}")
     known = [label if label in task.classes or label in task.label_sets else None for label in table.column("label")]
     truth = np.full(len(known), np.nan)
     named = [row for row, label in enumerate(known) if label is not None]

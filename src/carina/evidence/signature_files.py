@@ -110,7 +110,7 @@ def signature_sentences(found: Signature) -> list[str]:
     if verdict.verdict == "shown" and not _carries_over(found.parts):
         first += ", each by itself: it does not carry over to another source"
     first += "."
-    sentences = [first, *verdict.because]
+    sentences = [first, *verdict.because, *found.notes]
     for part in found.parts:
         for kind, fusion in part.fusion.items():
             if kind != "elastic_net" or fusion.gain.value is None:

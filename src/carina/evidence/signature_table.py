@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from carina.errors import TableError
+from carina.evidence.texture_columns import Looked, is_feature, looked_over, open_columns, values_of
 from carina.texture import TextureSettings
 from carina.texture import table as texture_table
 
@@ -76,6 +76,8 @@ class SignatureTable:
     def take(self, rows: Sequence[int] | NDArray[Any]) -> SignatureTable:
         """Return some films, in the order given."""
         places = np.asarray(rows, dtype=np.intp)
+        if np.array_equal(places, np.arange(len(self))):
+            return self
         return replace(self, films=self.films[places.tolist()], values=self.values[places])
 
     def with_features(self, names: Sequence[str]) -> SignatureTable:
@@ -98,14 +100,18 @@ class StableFeatures:
     why: dict[str, str]
 
 
-def read_feature_table(path: Path) -> SignatureTable:
-    """Read a table of features.
+def read_feature_table(path: Path, where: Sequence[str] = (), hold_out: Path | None = None) -> SignatureTable:
+    """Read a table of features, film by film: the table itself is all that takes memory.
 
     Parameters
     ----------
     path : Path
         Parquet or CSV with `image_id`, `patient_id` and `label`, if known `source`, `age`, `sex`, `view` and `split`,
         and a column of numbers with a dot in its name for each feature.
+    where : sequence of str
+        ``COLUMN=VALUE`` conditions that every film must meet.
+    hold_out : Path or None
+        CSV with a column `image_id`: these films and every film of their patients stay out.
 
     Returns
     -------
@@ -117,45 +123,45 @@ def read_feature_table(path: Path) -> SignatureTable:
     TableError
         If the file cannot be read, lacks a column, has a film twice or a film without patient or label, or no feature.
     """
-    frame, digest = _read(path)
-    missing = [name for name in _NEEDED if name not in frame.columns]
+    file = open_columns(path, lambda name, kind: is_feature(name, kind) and name not in IDENTITY)
+    missing = [name for name in _NEEDED if name not in file.rest.columns]
     if missing:
         raise TableError(
             f"a feature table must have the columns {list(_NEEDED)}; {str(path)!r} lacks {missing}: write it with "
             "`carina texture`"
         )
-    if not frame.height:
+    if not file.rest.height:
         raise TableError(f"a feature table must have films; {str(path)!r} has none")
-    films = _identity(frame, path)
-    names = [
-        name
-        for name, kind in frame.schema.items()
-        if "." in name and name not in IDENTITY and (kind.is_numeric() or kind == pl.Null)
-    ]
-    if not names:
+    films = _identity(file.rest, path)
+    if not file.names:
         raise TableError(
             f"a feature table must have features, columns of numbers named '<region>.<feature>'; {str(path)!r} has none"
         )
-    values = frame.select(pl.col(names).cast(pl.Float64)).to_numpy().astype(np.float64)
-    values[~np.isfinite(values)] = np.nan
-    same = frame["same_film_as"].is_not_null().to_numpy() if "same_film_as" in frame.columns else np.zeros(len(values))
-    empty = ~np.isfinite(values).any(axis=1)
-    reasons = {
-        "the same picture as another film": int(same.sum()),
-        "no feature": int((empty & ~same.astype(bool)).sum()),
+    apart = np.zeros(films.height, np.bool_) if hold_out is None else _held_out(films, hold_out)
+    wanted = _met(file.rest, where, path) & ~apart
+    same = np.zeros(len(wanted), np.bool_)
+    if "same_film_as" in file.rest.columns:
+        same = file.rest["same_film_as"].is_not_null().to_numpy()
+    seen = looked_over(file, wanted & ~same)
+    counts = {
+        "of a patient held out": int(apart.sum()),
+        "outside the conditions": int((~wanted & ~apart).sum()),
+        "the same picture as another film": int((wanted & same).sum()),
+        "no feature": int((wanted & ~same & seen.empty).sum()),
     }
-    rows = np.flatnonzero(~empty & ~same.astype(bool))
-    films, values = films[rows.tolist()], values[rows]
-    left_out = _unusable(names, values)
-    kept = [number for number, name in enumerate(names) if name not in left_out]
+    left_out = _unusable(file.names, seen)
+    kept = [name for name in file.names if name not in left_out]
     if not kept:
         first = next(iter(left_out.items()))
         raise TableError(
-            f"a feature table must have features that vary; all {len(names)} of {str(path)!r} are constant or empty, "
-            f"such as {first[0]!r}: {first[1]}"
+            f"a feature table must have features that vary; all {len(file.names)} of {str(path)!r} are constant or "
+            f"empty, such as {first[0]!r}: {first[1]}"
         )
-    counted = {reason: count for reason, count in reasons.items() if count}
-    return SignatureTable(films, tuple(names[number] for number in kept), values[:, kept], digest, left_out, counted)
+    rows = wanted & ~same & ~seen.empty
+    return SignatureTable(
+        films.filter(pl.Series(rows)), tuple(kept), values_of(file, kept, rows), file.sha256, left_out,
+        {reason: count for reason, count in counts.items() if count},
+    )  # fmt: skip
 
 
 def read_stability(path: Path) -> StableFeatures:
@@ -175,7 +181,7 @@ def read_stability(path: Path) -> StableFeatures:
     TableError
         If the file cannot be read, lacks a column or names a feature twice.
     """
-    frame, _ = _read(path)
+    frame = open_columns(path, lambda _name, _kind: False).rest
     missing = [name for name in ("feature", "keep") if name not in frame.columns]
     if missing:
         raise TableError(f"a stability table must have the columns 'feature' and 'keep'; {str(path)!r} lacks {missing}")
@@ -223,19 +229,6 @@ def _codes() -> dict[tuple[str, str], str]:
     return {(one.family, one.name): one.ibsi for one in texture_table()}
 
 
-def _read(path: Path) -> tuple[pl.DataFrame, str]:
-    try:
-        content = path.read_bytes()
-        if path.suffix.lower() == ".csv":
-            frame = pl.read_csv(content, infer_schema_length=None, schema_overrides={"image_id": pl.String})
-        else:
-            frame = pl.read_parquet(content, use_pyarrow=True)
-    except (OSError, ValueError, pl.exceptions.PolarsError, pa.ArrowException) as error:
-        first = (str(error).splitlines() or ["no reason given"])[0]
-        raise TableError(f"a table must be a readable Parquet or CSV file; {str(path)!r} is not: {first}") from error
-    return frame, sha256(content).hexdigest()
-
-
 def _identity(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     films = frame.select([name for name in IDENTITY if name in frame.columns])
     if "source" not in films.columns:
@@ -255,20 +248,37 @@ def _identity(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     return films
 
 
-def _unusable(names: Sequence[str], values: NDArray[np.float64]) -> dict[str, str]:
-    known = np.isfinite(values)
-    none = [not any_known for any_known in np.count_nonzero(known, axis=0).tolist()]
-    low = np.where(known, values, np.inf).min(axis=0)
-    high = np.where(known, values, -np.inf).max(axis=0)
-    scale = np.maximum(1e-300, np.maximum(np.abs(low), np.abs(high)))
-    constant = np.less_equal(high - low, 1e-12 * scale).tolist()
+def _unusable(names: Sequence[str], seen: Looked) -> dict[str, str]:
+    scale = np.maximum(1e-300, np.maximum(np.abs(seen.low), np.abs(seen.high)))
     found = {}
-    for name, empty, flat in zip(names, none, constant, strict=True):
-        if empty:
+    for name, low, span, size in zip(names, seen.low, seen.high - seen.low, scale, strict=True):
+        if low == np.inf:
             found[name] = "no film has a value"
-        elif flat:
+        elif span <= 1e-12 * size:
             found[name] = "the same on every film"
     return found
+
+
+def _held_out(films: pl.DataFrame, path: Path) -> NDArray[np.bool_]:
+    """Which films are of a patient who has a film in the list."""
+    listed = open_columns(path, lambda _name, _kind: False).rest
+    if "image_id" not in listed.columns:
+        raise TableError(f"--hold-out takes a CSV with a column image_id; {str(path)!r} has none")
+    here = films["image_id"].is_in(listed["image_id"].cast(pl.String).to_list())
+    return np.asarray(films["patient_id"].is_in(films["patient_id"].filter(here).unique().to_list()).to_numpy())
+
+
+def _met(rest: pl.DataFrame, where: Sequence[str], path: Path) -> NDArray[np.bool_]:
+    """Which rows meet every condition."""
+    met = np.ones(rest.height, np.bool_)
+    for condition in where:
+        name, equals, value = condition.partition("=")
+        if not equals or name not in rest.columns:
+            raise TableError(f"--where takes COLUMN=VALUE with a column of the table; found {condition!r}")
+        met &= (rest[name].cast(pl.String).fill_null("") == value).to_numpy()
+    if not met.any():
+        raise TableError(f"films must be left after --where; no film of {str(path)!r} meets {', '.join(where)}")
+    return met
 
 
 def _truth(value: object, path: Path) -> bool:
