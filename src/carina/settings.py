@@ -102,6 +102,9 @@ class ServiceSettings(_Section):
         120.0, ge=5, le=3600, description="time after which a film that a worker began is tried again, seconds"
     )
     attempts: int = Field(3, ge=1, le=20, description="times a film is tried before it is given up")
+    texture_reference: Path | None = Field(
+        None, description="features of other films, of `carina texture`, that a film's texture sheet is held against"
+    )
 
 
 class WebSettings(_Section):
@@ -110,6 +113,13 @@ class WebSettings(_Section):
     idle_minutes: float = Field(20.0, gt=0, le=1440, description="a session ends when it was not used for so long")
     session_hours: float = Field(10.0, gt=0, le=168, description="a session ends after so long whatever happens")
     upload_bytes: int = Field(1024 * _MIB, ge=1024, le=65536 * _MIB, description="largest upload, bytes")
+    uploads_bytes: int = Field(
+        4096 * _MIB, ge=1024, description="most bytes of all uploads under way at one time; what is beyond is refused"
+    )
+    unpacked_bytes: int = Field(4096 * _MIB, ge=1024, description="most bytes of one uploaded zip once unpacked")
+    reserve_bytes: int = Field(
+        1024 * _MIB, ge=0, description="room on the study's disk below which no upload is taken, bytes"
+    )
     upload_files: int = Field(200, ge=1, le=10_000, description="most files of one upload")
     rows: int = Field(50, ge=5, le=500, description="films on one page of the worklist")
 

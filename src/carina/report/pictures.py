@@ -19,7 +19,7 @@ from carina.report.html import data_uri
 from carina.report.readings import FilmReading
 from carina.types import Array
 
-__all__ = ["film_picture", "heat_layers", "heatmap_picture", "lung_layer", "opacity_layer", "paired_picture"]
+__all__ = ["film_picture", "heat_layers", "heatmap_picture", "lung_layer", "opacity_layer", "paired_picture", "righted"]
 
 _MOST_BYTES = 64 * 1024 * 1024  # a heatmap picture larger than this is not one of ours
 _MOST_MAP_BYTES = 8 * 1024 * 1024  # unpacked; real maps take some 10 kB, and a packed file may unpack to anything
@@ -60,7 +60,7 @@ def film_picture(reading: FilmReading, folder: Path, side: int) -> str | None:
     if reading.film is not None and reading.film.sha256 not in {None, film.sha256}:
         return None  # another film by now: its picture must not stand beside this reading
     corrected = reading.quality.corrected if reading.quality is not None else ()
-    return _data_uri(np.asarray(np.rint(_righted(film.pixels, corrected) * 255), dtype=np.uint8), side)
+    return _data_uri(np.asarray(np.rint(righted(film.pixels, corrected) * 255), dtype=np.uint8), side)
 
 
 def heatmap_picture(reading: FilmReading, folder: Path, side: int) -> str | None:
@@ -231,7 +231,16 @@ def _inside(folder: Path, name: str, most: int) -> bytes | None:
         return None
 
 
-def _righted(pixels: Array, corrected: tuple[str, ...]) -> Array:
+def righted(pixels: Array, corrected: tuple[str, ...]) -> Array:
+    """Put a film right as the quality gate did: turned by quarters, inverted.
+
+    Parameters
+    ----------
+    pixels : ndarray of float32, (H, W)
+        In [0, 1].
+    corrected : tuple of str
+        Names of the corrections, in their order.
+    """
     for name in corrected:
         pixels = np.float32(1.0) - pixels if name == "inverted" else np.rot90(pixels, _TURNS.get(name, 0))
     return np.asarray(pixels, dtype=np.float32)

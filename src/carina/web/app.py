@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
+from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
@@ -16,9 +18,9 @@ from starlette.formparsers import MultiPartException
 from carina.archive import Study
 from carina.errors import ArchiveError, CarinaError
 from carina.inference import load_bundle
-from carina.service import JobQueue
+from carina.service import JobQueue, audit_verdicts
 from carina.settings import Settings
-from carina.web import administration, desk, sign_in
+from carina.web import administration, desk, film, sign_in, upload
 from carina.web.credentials import Throttle
 from carina.web.pages import render
 from carina.web.permissions import Guard, Permission, RefusedError
@@ -32,8 +34,12 @@ _STATIC: Final = {
     "desk.css": "text/css",
     "desk.js": "text/javascript",
     "htmx.min.js": "text/javascript",
+    "viewer.css": "text/css",
+    "viewer.js": "text/javascript",
 }
+_PACKED: Final = 50_000
 _TOO_LARGE: Final = "The upload is larger than it may be"
+_TOO_MANY: Final = "Others send films at this moment, and there is no room for more"
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -73,7 +79,7 @@ def create_app(study: Study, settings: Settings, *, secure: bool, model: dict[st
     app.state.throttle = Throttle(study.accounts)
     app.state.pictures = FilmPictures(study, settings.limits)
     app.state.model = model or _model(settings)
-    for room in (sign_in, desk, administration):
+    for room in (sign_in, desk, film, upload, administration):
         app.include_router(room.router)
     app.add_api_route("/static/{name}", _static, dependencies=[_anyone()])
     app.add_api_route("/live", _live, dependencies=[_anyone()])
@@ -82,7 +88,8 @@ def create_app(study: Study, settings: Settings, *, secure: bool, model: dict[st
     app.add_exception_handler(CarinaError, _went_wrong)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unforeseen)
-    app.add_middleware(_Envelope, most=settings.web.upload_bytes, secure=secure)
+    under_way = upload.UnderWay(settings.web.uploads_bytes)
+    app.add_middleware(_Envelope, most=settings.web.upload_bytes, under_way=under_way, secure=secure)
     return app
 
 
@@ -127,19 +134,31 @@ def _model(settings: Settings) -> dict[str, Any]:
             for name, point in bundle.calibration.operating_points.items()
         ]
     )
-    return {**bundle.identity, "points": points, "classes": bundle.task.classes}
+    said = {"classes": bundle.task.classes, "label_sets": tuple(bundle.task.label_sets)}
+    return {**bundle.identity, "points": points, "verdicts": audit_verdicts(bundle.card), **said}
 
 
-def _static(name: str) -> Response:
+def _static(name: str, request: Request) -> Response:
     kind = _STATIC.get(name)
     if kind is None:
         raise RefusedError(404, "There is no such page.")
-    room = (
-        files("carina.report") / "templates" / "page.css"
-        if name == "carina.css"
-        else files("carina.web") / "static" / name
-    )
-    return Response(room.read_bytes(), media_type=kind, headers={"Cache-Control": "public, max-age=3600"})
+    headers = {"Cache-Control": "public, max-age=3600", "Vary": "Accept-Encoding"}
+    plain, packed = _file(name)
+    if packed is None or "gzip" not in request.headers.get("accept-encoding", ""):
+        return Response(plain, media_type=kind, headers=headers)
+    return Response(packed, media_type=kind, headers={**headers, "Content-Encoding": "gzip"})
+
+
+@cache
+def _file(name: str) -> tuple[bytes, bytes | None]:
+    """Content of a file that every page may ask for, and the same packed where that is worth it."""
+    room = files("carina.web") / "static"
+    if name == "carina.css":
+        room = files("carina.report") / "templates" / "page.css"
+    else:
+        room = room / "viewer" / name if name == "viewer.js" else room / name
+    plain = room.read_bytes()
+    return plain, gzip.compress(plain, mtime=0) if len(plain) > _PACKED else None
 
 
 def _live() -> dict[str, str]:
@@ -172,6 +191,8 @@ def _http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     if isinstance(error, HTTPException) and error.detail == _TOO_LARGE:
         return _answer(request, 413, f"{_TOO_LARGE}; send the films in parts.")
+    if isinstance(error, HTTPException) and error.detail == _TOO_MANY:
+        return _answer(request, 503, f"{_TOO_MANY}; try again in a few minutes.")
     said = {404: "There is no such page.", 405: "This page does not take that.", 400: "The form cannot be read."}
     return _answer(request, status, said.get(status, "The request cannot be answered."))
 
@@ -184,9 +205,10 @@ def _unforeseen(request: Request, error: Exception) -> Response:
 class _Envelope:
     """Around every request: a limit on what is sent, headers on what is answered, a line in the log."""
 
-    def __init__(self, app: Any, most: int, *, secure: bool) -> None:
+    def __init__(self, app: Any, most: int, under_way: upload.UnderWay, *, secure: bool) -> None:
         self._app = app
         self._most = most
+        self._under_way = under_way
         self._headers = dict(_HEADERS)
         if secure:
             self._headers["Strict-Transport-Security"] = "max-age=31536000"
@@ -200,9 +222,12 @@ class _Envelope:
         async def counted() -> Any:
             nonlocal taken
             message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > self._most:  # whatever its length was said to be: the attack is a full disk
+            came = len(message.get("body", b""))
+            if taken + came > self._most:  # whatever its length was said to be: the attack is a full disk
                 raise MultiPartException(_TOO_LARGE)
+            if not self._under_way.take(came):
+                raise MultiPartException(_TOO_MANY)
+            taken += came
             return message
 
         async def dressed(message: Any) -> None:
@@ -216,4 +241,7 @@ class _Envelope:
                 _LOG.info("%s %s %d", scope["method"], path, message["status"])
             await send(message)
 
-        await self._app(scope, counted, dressed)
+        try:
+            await self._app(scope, counted, dressed)
+        finally:
+            self._under_way.give(taken)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -14,7 +15,7 @@ from fastapi.responses import HTMLResponse
 from carina.report.page import words
 from carina.web.permissions import Permission, Visitor
 
-__all__ = ["age_in_words", "render"]
+__all__ = ["age_in_words", "audited", "render"]
 
 _MENU: Final = (
     ("/worklist", "Worklist", Permission.see_films),
@@ -42,6 +43,23 @@ def age_in_words(then: float, now: float | None = None) -> str:
     return f"{seconds // _HOUR} h" if seconds < _DAY else f"{seconds // _DAY} d"
 
 
+def audited(model: Mapping[str, Any]) -> str:
+    """Verdict of a model's shortcut audit in one sentence.
+
+    Examples
+    --------
+    >>> audited({"verdicts": {"pneumonia": "not supported", "effusion": "supported"}})
+    'Shortcut audit: 1 of 2 contrasts supported.'
+    >>> audited({})
+    'Shortcut audit: not audited.'
+    """
+    verdicts = model.get("verdicts") or {}
+    if not verdicts:
+        return "Shortcut audit: not audited."
+    held = sum(each == "supported" for each in verdicts.values())
+    return f"Shortcut audit: {held} of {len(verdicts)} contrasts supported."
+
+
 @cache
 def _environment() -> jinja2.Environment:
     room = files("carina.web") / "templates"
@@ -52,7 +70,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         loader=jinja2.FunctionLoader(lambda name: (room / name).read_text(encoding="utf-8")),
     )
-    made.filters.update(words=words, age=age_in_words)
+    made.filters.update(words=words, age=age_in_words, audited=audited)
     return made
 
 
