@@ -112,8 +112,8 @@ def _films(study: Study, settings: Settings) -> str:
 @health_check(
     "model", "Name a bundle under `model` in [service] that loads: carina predict FILM --model ... tells more."
 )
-def _model(study: Study, settings: Settings) -> str:  # noqa: ARG001 - as above
-    from carina.inference import load_bundle  # noqa: PLC0415 - brings the inference engine
+def _model(study: Study, settings: Settings) -> str:
+    from carina.service.models import reading_bundle  # noqa: PLC0415 - brings the inference engine
 
-    bundle = load_bundle(settings.service.model)
+    _, bundle = reading_bundle(study, settings)
     return f"The model {bundle.name} {bundle.version} is whole."

@@ -20,11 +20,12 @@ from typing import Any, Final, Self
 from carina.archive import DeskFilm, DeskResult, LedgerEntry, OwedItem, Study
 from carina.errors import CarinaError, FilmRejectedError
 from carina.imaging import read_film
-from carina.inference import Bundle, FilmSource, LayerOptions, PredictOptions, Reading, load_bundle, make_reader
+from carina.inference import Bundle, FilmSource, LayerOptions, PredictOptions, Reading, make_reader
 from carina.ingest.films import describe_film
 from carina.report.pictures import heat_layers, lung_layer, opacity_layer
 from carina.report.readings import FilmReading
 from carina.service.facts import ModelFacts, keep_facts
+from carina.service.models import reading_bundle
 from carina.settings import Settings
 from carina.types import Film, Quality
 
@@ -46,20 +47,19 @@ class FilmWorker:
     study : Study
     settings : Settings
     bundle : Bundle or None
-        By default the one that the settings name.
+        By default the one that was activated, or that the settings name; a later activation is then followed.
     """
 
     def __init__(self, study: Study, settings: Settings, bundle: Bundle | None = None) -> None:
         self._study = study
         self._settings = settings
-        self.bundle = bundle or load_bundle(settings.service.model)
+        self._fixed = bundle is not None
+        self._activation, self.bundle = (0, bundle) if bundle is not None else reading_bundle(study, settings)
         # films pass through it identified; the study's folder is its owner's alone
         self._place = Path(tempfile.mkdtemp(dir=study.folder, prefix=".worker-"))
         for name in _FOLDERS:
             (self._place / name).mkdir()
-        self._reader = make_reader(self.bundle, PredictOptions(settings=settings), self._place)
-        self._facts = ModelFacts.of(self.bundle)
-        self._reader.layers = LayerOptions(self._place, opacity=settings.predict.overlay_opacity)
+        self._begin()
 
     def __enter__(self) -> Self:
         return self
@@ -95,7 +95,25 @@ class FilmWorker:
         finally:
             self._clear()
 
+    def _begin(self) -> None:
+        self._reader = make_reader(self.bundle, PredictOptions(settings=self._settings), self._place)
+        self._facts = ModelFacts.of(self.bundle)
+        self._reader.layers = LayerOptions(self._place, opacity=self._settings.predict.overlay_opacity)
+
+    def _follow(self) -> None:
+        """Take up the model that was activated since the last film."""
+        if self._fixed or self._study.models.active_id() == self._activation:
+            return
+        try:
+            self._activation, self.bundle = reading_bundle(self._study, self._settings)
+        except (CarinaError, OSError) as error:
+            _LOG.error("the activated model does not load (%s); the one before goes on reading", type(error).__name__)
+            return
+        self._begin()
+        _LOG.info("model %s %s reads from now on", self.bundle.name, self.bundle.version)
+
     def _judge(self, film: DeskFilm) -> None:
+        self._follow()
         data = self._study.store.read(film.path)
         path = self._place / "film"
         path.write_bytes(data)

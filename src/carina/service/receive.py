@@ -131,6 +131,8 @@ def receive_film(
     film, fresh = study.desk.receive(
         new, organisation_id=organisation_id, longest_wait=wait, by=by, prior=prior, owed=owed
     )
+    if fresh:
+        study.programmes.apply_rules([film.entry_id], organisation_id=organisation_id)
     if fresh and queue is not None and film.state == "received":
         queue.put(organisation_id, film.entry_id)
     return film, fresh
