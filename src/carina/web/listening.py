@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,10 @@ def serve(
     """
     tls = behind_tls or certificate is not None
     refuse_unsafe(study, host, tls=tls)
+    # what is uploaded waits in the study's folder, which nobody else may enter, until it is stored or refused
+    incoming = study.folder / ".incoming"
+    incoming.mkdir(mode=0o700, exist_ok=True)
+    tempfile.tempdir = str(incoming)
     app: Any = create_app(study, settings, secure=tls)
     logging.getLogger("uvicorn.access").disabled = True  # its lines hold addresses; ours hold routes
     uvicorn.run(
