@@ -31,7 +31,7 @@ class KeptCall:
     Attributes
     ----------
     entry_id, film_id : str
-    user_id : int
+    organisation_id, user_id : int
     blind : bool
         Whether it was said before the output was shown.
     call : str or None
@@ -47,6 +47,7 @@ class KeptCall:
     """
 
     entry_id: str
+    organisation_id: int
     film_id: str
     user_id: int
     blind: bool

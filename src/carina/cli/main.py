@@ -28,6 +28,7 @@ from carina.cli.pacs import pacs
 from carina.cli.page import page
 from carina.cli.phantom import phantom
 from carina.cli.predict import predict
+from carina.cli.readers import readers
 from carina.cli.records import records
 from carina.cli.report import report
 from carina.cli.reproduce import reproduce
@@ -109,6 +110,7 @@ app.add_typer(share, name="share")
 app.command("serve")(serve)
 app.command("worker")(worker)
 app.add_typer(user, name="user")
+app.command("readers")(readers)
 
 
 def main() -> None:

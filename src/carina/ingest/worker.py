@@ -29,7 +29,7 @@ from carina.ingest.sources import Source
 from carina.ingest.zips import ZipReader
 from carina.settings import Settings
 
-__all__ = ["Prepared", "ReviewMode", "Worker", "WorkerOptions", "prepare", "start"]
+__all__ = ["Prepared", "ReviewMode", "Worker", "WorkerOptions", "prepare", "research_key", "start"]
 
 ReviewMode: TypeAlias = Literal["refuse", "accept"]
 _TRIED_AGAIN: Final = frozenset(
@@ -92,6 +92,11 @@ class Prepared:
     blanked: int = 0
 
 
+def research_key(key: bytes, sha256: str) -> str:
+    """Key of a source in the ledger of a research study, from the study's key and the file's SHA-256, hex."""
+    return hmac.new(key, b"carina/1/source\0" + bytes.fromhex(sha256), hashlib.sha256).hexdigest()
+
+
 class Worker:
     """Prepares sources for one study.
 
@@ -139,9 +144,8 @@ class Worker:
 
         Without the key, nobody who holds an identified film can find out whether it is in a research study.
         """
-        if self._key is None:
-            return hashlib.sha256(data).hexdigest()
-        return hmac.new(self._key, b"carina/1/source\0" + hashlib.sha256(data).digest(), hashlib.sha256).hexdigest()
+        digest = hashlib.sha256(data).hexdigest()
+        return digest if self._key is None else research_key(self._key, digest)
 
     def close(self) -> None:
         """Let database and files go."""

@@ -5,6 +5,7 @@ from carina.service.fhir import diagnostic_report
 from carina.service.health import Check, Health, check_health, health_check
 from carina.service.priors import prior_films
 from carina.service.queue import JobQueue
+from carina.service.reader_table import ReaderTable, reader_table
 from carina.service.reading import FilmWorker, urgency_of
 from carina.service.receive import Received, receive_files, receive_film
 
@@ -14,6 +15,7 @@ __all__ = [
     "Health",
     "JobQueue",
     "ModelFacts",
+    "ReaderTable",
     "Received",
     "ThresholdFacts",
     "audit_verdicts",
@@ -22,6 +24,7 @@ __all__ = [
     "facts_of",
     "health_check",
     "prior_films",
+    "reader_table",
     "receive_files",
     "receive_film",
     "urgency_of",
