@@ -33,10 +33,15 @@ HASH = hash_password(PASSWORD)
 PAGE = {"accept": "text/html"}
 # what each role may reach; written here a second time on purpose, so that a change of the table is seen
 ALLOWED = {
-    "administrator": {"own_account", "see_health", "manage_users"},
-    "researcher": {"own_account", "see_health"},
-    "radiologist": {"own_account", "see_films", "send_films", "judge_films"},
-    "referrer": {"own_account", "see_films", "send_films"},
+    "administrator": {
+        *("own_account", "see_health", "manage_users", "see_studies", "record_approvals", "propose_models"),
+        *("activate_models", "see_equity", "manage_programmes"),
+    },
+    "researcher": {
+        *("own_account", "see_health", "see_studies", "run_jobs", "record_approvals", "propose_models", "see_equity"),
+    },
+    "radiologist": {"own_account", "see_films", "send_films", "judge_films", "request_programme"},
+    "referrer": {"own_account", "see_films", "send_films", "request_programme"},
 }
 
 

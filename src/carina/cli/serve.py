@@ -44,22 +44,28 @@ def serve(
     loaded = load_settings(settings)
     with open_study(folder, "service") as study:
         refuse_unsafe(study, host, tls=behind_tls or certificate is not None)
-        child = None
+        children = []
         if read:
             more = [] if settings is None else ["--settings", str(settings)]
-            child = subprocess.Popen([sys.executable, "-m", "carina", "worker", str(folder), *more])  # noqa: S603 - our own command
+            command = [sys.executable, "-m", "carina", "worker", str(folder), *more]
+            kinds = [[], ["--jobs"]] if loaded.research.studies else [[]]
+            children = [subprocess.Popen([*command, *kind]) for kind in kinds]  # noqa: S603 - our own command
         typer.echo(f"Carina answers at {'https' if certificate else 'http'}://{host}:{port}; Ctrl-C ends it.")
         try:
             answer(study, loaded, host=host, port=port, certificate=certificate, key=key, behind_tls=behind_tls)
         finally:
-            if child is not None:
+            for child in children:
                 child.terminate()
+            for child in children:
                 child.wait(timeout=60)
 
 
 def worker(
     folder: _Folder,
     settings: _Settings = None,
+    jobs: Annotated[
+        bool, typer.Option("--jobs", help="Run the jobs of the study pages instead of reading films.")
+    ] = False,
 ) -> None:
     """Read the films of a service study as they come in, until a signal ends it.
 
@@ -67,11 +73,11 @@ def worker(
 
     Example: carina worker service
     """
-    from carina.cli.extras import require_extra  # noqa: PLC0415 - as above
-    from carina.settings import load_settings  # noqa: PLC0415 - as above
-
     from contextlib import ExitStack  # noqa: PLC0415 - as above
     from importlib.util import find_spec  # noqa: PLC0415 - as above
+
+    from carina.cli.extras import require_extra  # noqa: PLC0415 - as above
+    from carina.settings import load_settings  # noqa: PLC0415 - as above
 
     require_extra("web", "huey", "sqlalchemy", "alembic", "fsspec", verb="worker")
     from carina.archive import open_study  # noqa: PLC0415 - as above
@@ -80,6 +86,11 @@ def worker(
     loaded = load_settings(settings)
     with ExitStack() as opened:
         study = opened.enter_context(open_study(folder, "service"))
+        if jobs:
+            from carina.service.study_jobs import StudyQueue  # noqa: PLC0415 - as above
+
+            StudyQueue(study, loaded).run()
+            return
         reader = opened.enter_context(FilmWorker(study, loaded))
         if find_spec("pynetdicom") and find_spec("highdicom"):
             from carina.pacs.making import making  # noqa: PLC0415 - as above; DICOM results need the extra 'pacs'

@@ -17,11 +17,13 @@ from starlette.formparsers import MultiPartException
 
 from carina.archive import Study
 from carina.errors import ArchiveError, CarinaError
-from carina.inference import load_bundle
+from carina.inference import Bundle
 from carina.service import JobQueue, audit_verdicts
+from carina.service.study_jobs import StudyQueue
 from carina.settings import Settings
-from carina.web import administration, desk, film, sign_in, upload
+from carina.web import administration, desk, equity, film, models, sign_in, studies, study_runs, study_work, upload
 from carina.web.credentials import Throttle
+from carina.web.models import ActiveModel
 from carina.web.pages import render
 from carina.web.permissions import Guard, Permission, RefusedError
 from carina.web.pictures import FilmPictures
@@ -34,6 +36,7 @@ _STATIC: Final = {
     "desk.css": "text/css",
     "desk.js": "text/javascript",
     "htmx.min.js": "text/javascript",
+    "study.css": "text/css",
     "viewer.css": "text/css",
     "viewer.js": "text/javascript",
 }
@@ -78,8 +81,9 @@ def create_app(study: Study, settings: Settings, *, secure: bool, model: dict[st
     app.state.totp_offers = {}
     app.state.throttle = Throttle(study.accounts)
     app.state.pictures = FilmPictures(study, settings.limits)
-    app.state.model = model or _model(settings)
-    for room in (sign_in, desk, film, upload, administration):
+    app.state.model = model or ActiveModel(study, settings, _model)
+    app.state.study_queue = StudyQueue(study, settings)
+    for room in (sign_in, desk, film, upload, administration, studies, study_work, study_runs, models, equity):
         app.include_router(room.router)
     app.add_api_route("/static/{name}", _static, dependencies=[_anyone()])
     app.add_api_route("/live", _live, dependencies=[_anyone()])
@@ -119,8 +123,7 @@ def _anyone() -> Any:
     return Depends(Guard(Permission.anyone))
 
 
-def _model(settings: Settings) -> dict[str, Any]:
-    bundle = load_bundle(settings.service.model)
+def _model(bundle: Bundle) -> dict[str, Any]:
     points = (
         []
         if bundle.calibration is None
@@ -234,7 +237,7 @@ class _Envelope:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
-                    headers[name] = value
+                    headers.setdefault(name, value)  # a report for a frame says its own, narrower where it can
                 headers.setdefault("Cache-Control", "no-store")
                 # the route's pattern, never the address: an address names a film
                 path = getattr(scope.get("route"), "path", "-")

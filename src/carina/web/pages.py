@@ -20,6 +20,9 @@ __all__ = ["age_in_words", "audited", "render"]
 _MENU: Final = (
     ("/worklist", "Worklist", Permission.see_films),
     ("/upload", "Send films", Permission.send_films),
+    ("/studies", "Studies", Permission.see_studies),
+    ("/models", "Models", Permission.see_studies),
+    ("/equity", "Equity", Permission.see_equity),
     ("/users", "Users", Permission.manage_users),
     ("/health", "Health", Permission.see_health),
     ("/account", "Account", Permission.own_account),

@@ -33,15 +33,53 @@ class Permission(StrEnum):
     judge_films = "judge_films"
     see_health = "see_health"
     manage_users = "manage_users"
+    see_studies = "see_studies"
+    run_jobs = "run_jobs"
+    record_approvals = "record_approvals"
+    propose_models = "propose_models"
+    activate_models = "activate_models"
+    see_equity = "see_equity"
+    manage_programmes = "manage_programmes"
+    request_programme = "request_programme"
 
 
 GRANTED: Final[dict[Role, frozenset[Permission]]] = {
-    "administrator": frozenset({Permission.own_account, Permission.see_health, Permission.manage_users}),
-    "researcher": frozenset({Permission.own_account, Permission.see_health}),
-    "radiologist": frozenset(
-        {Permission.own_account, Permission.see_films, Permission.send_films, Permission.judge_films}
+    "administrator": frozenset(
+        {
+            Permission.own_account,
+            Permission.see_health,
+            Permission.manage_users,
+            Permission.see_studies,
+            Permission.record_approvals,
+            Permission.propose_models,
+            Permission.activate_models,
+            Permission.see_equity,
+            Permission.manage_programmes,
+        }
     ),
-    "referrer": frozenset({Permission.own_account, Permission.see_films, Permission.send_films}),
+    "researcher": frozenset(
+        {
+            Permission.own_account,
+            Permission.see_health,
+            Permission.see_studies,
+            Permission.run_jobs,
+            Permission.record_approvals,
+            Permission.propose_models,
+            Permission.see_equity,
+        }
+    ),
+    "radiologist": frozenset(
+        {
+            Permission.own_account,
+            Permission.see_films,
+            Permission.send_films,
+            Permission.judge_films,
+            Permission.request_programme,
+        }
+    ),
+    "referrer": frozenset(
+        {Permission.own_account, Permission.see_films, Permission.send_films, Permission.request_programme}
+    ),
 }
 """Permissions by role; an administrator sees no film."""
 
