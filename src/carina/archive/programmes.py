@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, cast
 
 from sqlalchemy import Connection, Engine, and_, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -287,8 +287,8 @@ class Programmes:
         query = query.where(row.organisation_id == organisation_id, row.entry_id.in_(wanted)).order_by(row.at)
         found: dict[str, tuple[Covered, ...]] = {}
         with reading(self._engine) as connection:
-            for entry, *rest in connection.execute(query):
-                found[entry] = (*found.get(entry, ()), Covered(*rest))
+            for entry, number, name, sentence, how in connection.execute(query):
+                found[entry] = (*found.get(entry, ()), Covered(number, name, sentence, cast("How", how)))
         return found
 
     def counts(self, organisation_id: int) -> dict[int, dict[str, tuple[int, int]]]:

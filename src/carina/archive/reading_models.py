@@ -193,7 +193,7 @@ class ReadingModels:
         query = query.outerjoin(decider, decider.user_id == ActivationRow.decided_by).where(condition)
         with reading(self._engine) as connection:
             rows = connection.execute(query.order_by(ActivationRow.activation_id.desc()).limit(most)).fetchall()
-        return [Activation(*row) for row in rows]
+        return [Activation(*tuple(row)) for row in rows]
 
     @staticmethod
     def _add(connection: Connection, values: dict[str, Any], reason: str, by: int) -> int:

@@ -26,6 +26,7 @@ from carina.cli.ingest import ingest
 from carina.cli.init import init
 from carina.cli.pacs import pacs
 from carina.cli.page import page
+from carina.cli.people import people
 from carina.cli.phantom import phantom
 from carina.cli.predict import predict
 from carina.cli.readers import readers
@@ -109,6 +110,7 @@ app.command("reproduce")(reproduce)
 app.add_typer(share, name="share")
 app.command("serve")(serve)
 app.command("worker")(worker)
+app.command("people")(people)
 app.add_typer(user, name="user")
 app.command("readers")(readers)
 
