@@ -13,6 +13,7 @@ from carina.archive.jobs import JobState, StudyJob, StudyJobs
 from carina.archive.labels import LabelCounts
 from carina.archive.programmes import Covered, NewProgramme, Person, Programme, Programmes, age_on
 from carina.archive.reading_models import LEAST_REASON, Activation, NewModel, ReadingModels
+from carina.archive.sheets import Sheet, Sheets, SheetState
 from carina.archive.store import Store, StoredFile
 from carina.archive.study import Kind, Study, StudyFile, create_study, open_study
 from carina.archive.worklist import Order, State, WorklistQuery
@@ -58,6 +59,9 @@ __all__ = [
     "RecordSet",
     "Role",
     "Session",
+    "Sheet",
+    "SheetState",
+    "Sheets",
     "Stage",
     "State",
     "Store",

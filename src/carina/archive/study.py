@@ -33,6 +33,7 @@ from carina.archive.desk import Desk
 from carina.archive.jobs import StudyJobs
 from carina.archive.programmes import Programmes
 from carina.archive.reading_models import ReadingModels
+from carina.archive.sheets import Sheets
 from carina.archive.store import Store
 from carina.archive.tables import MetaRow
 from carina.errors import ArchiveError
@@ -153,6 +154,11 @@ class Study:
     def programmes(self) -> Programmes:
         """Access programmes and linked people of a service study."""
         return Programmes(self._service_engine())
+
+    @property
+    def sheets(self) -> Sheets:
+        """Texture sheets of films of a service study."""
+        return Sheets(self._service_engine())
 
     def _service_engine(self) -> Engine:
         if self.kind != "service":

@@ -81,7 +81,7 @@ def worker(
 
     require_extra("web", "huey", "sqlalchemy", "alembic", "fsspec", verb="worker")
     from carina.archive import open_study  # noqa: PLC0415 - as above
-    from carina.service import FilmWorker, JobQueue  # noqa: PLC0415 - as above
+    from carina.service import FilmWorker, JobQueue, SheetMaker  # noqa: PLC0415 - as above
 
     loaded = load_settings(settings)
     with ExitStack() as opened:
@@ -96,4 +96,4 @@ def worker(
             from carina.pacs.making import making  # noqa: PLC0415 - as above; DICOM results need the extra 'pacs'
 
             opened.enter_context(making(study, loaded))
-        JobQueue(study, loaded, reader.read).run()
+        JobQueue(study, loaded, reader.read, SheetMaker(study, loaded).make).run()

@@ -8,6 +8,7 @@ from carina.service.queue import JobQueue
 from carina.service.reader_table import ReaderTable, reader_table
 from carina.service.reading import FilmWorker, urgency_of
 from carina.service.receive import Received, receive_files, receive_film
+from carina.service.sheets import SheetMaker
 
 __all__ = [
     "Check",
@@ -17,6 +18,7 @@ __all__ = [
     "ModelFacts",
     "ReaderTable",
     "Received",
+    "SheetMaker",
     "ThresholdFacts",
     "audit_verdicts",
     "check_health",

@@ -55,8 +55,9 @@ class JobQueue:
     study : Study
         Of kind service.
     settings : Settings
-    read : callable or None
-        What a worker does with a film, given organisation and entry; None where jobs are only put.
+    read, sheet : callable or None
+        What a worker does with a film, and with a texture sheet asked for, given organisation and entry; None where
+        jobs are only put.
 
     Raises
     ------
@@ -64,19 +65,25 @@ class JobQueue:
         If Redis is wanted and its client is not installed.
     """
 
-    def __init__(self, study: Study, settings: Settings, read: _Read | None = None) -> None:
+    def __init__(self, study: Study, settings: Settings, read: _Read | None = None, sheet: _Read | None = None) -> None:
         self._study = study
         self._read = read
+        self._sheet = sheet
         self._huey = open_huey(study.folder, settings.service.queue)
 
         def read_film(organisation_id: int, entry_id: str) -> None:
             if self._read is not None:
                 self._read(organisation_id, entry_id)
 
+        def make_sheet(organisation_id: int, entry_id: str) -> None:
+            if self._sheet is not None:
+                self._sheet(organisation_id, entry_id)
+
         def sweep_films() -> None:
             self.sweep()
 
         self._task = self._huey.task(name="read_film")(read_film)
+        self._sheet_task = self._huey.task(name="make_sheet")(make_sheet)
         self._huey.periodic_task(crontab(minute="*"), name="sweep_films")(sweep_films)
 
     def put(self, organisation_id: int, entry_id: str) -> bool:
@@ -87,18 +94,27 @@ class JobQueue:
         bool
             False where the queue is away; the film is durable, and found again by the next `sweep`.
         """
+        return self._put(self._task, organisation_id, entry_id)
+
+    def put_sheet(self, organisation_id: int, entry_id: str) -> bool:
+        """Hand a texture sheet that was asked for to the workers; as `put`."""
+        return self._put(self._sheet_task, organisation_id, entry_id)
+
+    @staticmethod
+    def _put(task: Any, organisation_id: int, entry_id: str) -> bool:
         try:
-            self._task(organisation_id, entry_id)
+            task(organisation_id, entry_id)
         except Exception as error:  # noqa: BLE001 - SQLite's and Redis's errors share no base; nothing is lost
-            _LOG.warning("the queue of jobs does not answer (%s); the film waits in the database", type(error).__name__)
+            _LOG.warning("the queue of jobs does not answer (%s); it waits in the database", type(error).__name__)
             return False
         return True
 
     def sweep(self) -> int:
-        """Put every film that waits and that no worker holds; one put twice is read once."""
+        """Put every film and sheet that waits and that no worker holds; one put twice is done once."""
         if self.length() > 0:
             return 0
-        return sum(self.put(*each) for each in self._study.desk.waiting())
+        films = sum(self.put(*each) for each in self._study.desk.waiting())
+        return films + sum(self.put_sheet(*each) for each in self._study.sheets.waiting())
 
     def length(self) -> int:
         """Jobs that wait.

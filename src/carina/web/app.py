@@ -21,7 +21,7 @@ from carina.inference import Bundle
 from carina.service import JobQueue, audit_verdicts
 from carina.service.study_jobs import StudyQueue
 from carina.settings import Settings
-from carina.web import administration, desk, equity, film, models, sign_in, studies, study_runs, study_work, upload
+from carina.web import administration, desk, equity, film, models, sign_in, studies, study_runs, study_work, texture, upload
 from carina.web.credentials import Throttle
 from carina.web.models import ActiveModel
 from carina.web.pages import render
@@ -83,7 +83,7 @@ def create_app(study: Study, settings: Settings, *, secure: bool, model: dict[st
     app.state.pictures = FilmPictures(study, settings.limits)
     app.state.model = model or ActiveModel(study, settings, _model)
     app.state.study_queue = StudyQueue(study, settings)
-    for room in (sign_in, desk, film, upload, administration, studies, study_work, study_runs, models, equity):
+    for room in (sign_in, desk, film, texture, upload, administration, studies, study_work, study_runs, models, equity):
         app.include_router(room.router)
     app.add_api_route("/static/{name}", _static, dependencies=[_anyone()])
     app.add_api_route("/live", _live, dependencies=[_anyone()])

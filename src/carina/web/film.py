@@ -51,6 +51,7 @@ def film_page(request: Request, visitor: _See, entry_id: str) -> Response:
         reads=reads if opened else [each for each in reads if each.user_id == user.user_id],
         priors=_priors(request, visitor, film),
         calls=_calls(request),
+        sheet=study.sheets.of(film) if opened else None,
         may_call=judges and not opened,
         may_judge=judges and opened and film.state in _JUDGED,
     )
