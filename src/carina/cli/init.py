@@ -45,8 +45,14 @@ def init(
     require_extra("study", "sqlalchemy", "alembic", "fsspec", verb="init")
     from carina.archive import create_study  # noqa: PLC0415 - as above
 
-    made = "research" if kind is StudyKind.research else "service"
-    with create_study(folder, made, archive=archive, store=store, keys=keys, blind_first=blind_first) as study:
+    with create_study(
+        folder,
+        "research" if kind is StudyKind.research else "service",
+        archive=archive,
+        store=store,
+        keys=keys,
+        blind_first=blind_first,
+    ) as study:
         typer.echo(f"{study.kind} study {study.file.study_id} in {folder}")
         if study.kind == "research":
             typer.echo(f"Its key lies in {study.keys}: back it up, and keep it apart from the study.")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, cast
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from carina.archive import Order, State, WorklistQuery
+from carina.archive import DeskFilm, Order, State, WorklistQuery
 from carina.errors import ArchiveError
 from carina.web.pages import render
 from carina.web.permissions import Guard, Permission, Visitor
@@ -41,7 +41,8 @@ def _list(request: Request, visitor: Visitor, template: str) -> Response:
     study, user = request.app.state.study, visitor.user
     blind = study.blind.wanted
     wanted = _wanted(visitor, request.app.state.settings.web.rows, blind=blind)
-    message, films, following = None, (), None
+    message, following = None, None
+    films: tuple[DeskFilm, ...] = ()
     try:
         page = study.desk.worklist(wanted, **visitor.scope)
         films, following = masked(request, visitor, page.films), page.following

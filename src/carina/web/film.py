@@ -96,7 +96,7 @@ def film_pixels(
         "film_pixels_sent", organisation_id=user.organisation_id, user_id=user.user_id, entry_id=film.entry_id
     )
     told = {"X-Rows": str(found.rows), "X-Columns": str(found.columns), "X-Bytes": str(len(found.content))}
-    return Response(bytes(found.content), media_type="application/octet-stream", headers=told)
+    return Response(found.content, media_type="application/octet-stream", headers=told)
 
 
 @router.get("/films/{entry_id}/layers/{name}")

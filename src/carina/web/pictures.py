@@ -33,13 +33,13 @@ class FilmPixels:
     Attributes
     ----------
     rows, columns : int
-    content : memoryview
+    content : bytes
         Rows of 16-bit grey, little endian, 0 black and 65535 white.
     """
 
     rows: int
     columns: int
-    content: memoryview
+    content: bytes
 
 
 def shrunk(pixels: Grey, side: int | None) -> Grey:
@@ -110,8 +110,8 @@ class FilmPictures:
         FilmRejectedError
             If they cannot be decoded.
         """
-        found = np.ascontiguousarray(_upright(shrunk(self._pixels(film), side), corrected), dtype="<u2")
-        return FilmPixels(*found.shape, memoryview(found).cast("B"))
+        found = _upright(shrunk(self._pixels(film), side), corrected)
+        return FilmPixels(found.shape[0], found.shape[1], found.astype("<u2", copy=False).tobytes())
 
     def _pixels(self, film: DeskFilm) -> Grey:
         with self._lock:
@@ -149,4 +149,5 @@ class FilmPictures:
 def _upright(pixels: Grey, corrected: tuple[str, ...]) -> Grey:
     if not corrected:
         return pixels
-    return np.asarray(np.rint(righted(np.asarray(pixels, np.float32) / WHITE, corrected) * WHITE), np.uint16)
+    shares = np.asarray(pixels, np.float32) / np.float32(WHITE)
+    return np.asarray(np.rint(righted(np.asarray(shares, np.float32), corrected) * WHITE), np.uint16)
