@@ -34,7 +34,7 @@ def _nothing(*_: object) -> None:
 
 
 def _end_with_the_worker() -> None:
-    sys.stdin.buffer.read()
+    os.read(0, 1)  # not through sys.stdin, whose lock Python wants back when it ends
     os.killpg(0, signal.SIGTERM)
     time.sleep(_GRACE)
     os.killpg(0, signal.SIGKILL)
