@@ -10,7 +10,7 @@
   const sum = document.getElementById("sum");
   const most = Number(form.dataset.most);
   const waiting = [];
-  const count = { sent: 0, fresh: 0, refused: 0, all: 0 };
+  const count = { fresh: 0, known: 0, refused: 0 };
   let busy = false;
 
   const line = (name) => {
@@ -34,7 +34,7 @@
   };
   const tell = () => {
     const left = waiting.length + (busy ? 1 : 0);
-    sum.textContent = `${count.fresh} new, ${count.refused} refused${left ? `, ${left} on their way` : ""}.`;
+    sum.textContent = `${count.fresh} new, ${count.known} here already, ${count.refused} refused${left ? `, ${left} on their way` : ""}.`;
   };
   const said = (request) => {
     try { return JSON.parse(request.responseText).error; } catch { return "it could not be sent; try again."; }
@@ -56,7 +56,7 @@
         const made = new DOMParser().parseFromString(`<ul>${request.responseText}</ul>`, "text/html").querySelectorAll("li");
         made.forEach((each) => {
           if (each.classList.contains("bad")) count.refused += 1;
-          else count.fresh += Number(each.dataset.new);
+          else count[each.dataset.new === "1" ? "fresh" : "known"] += 1;
         });
         item.replaceWith(...made);
       } else if (request.status === 401 || request.responseURL.endsWith("/sign-in")) location.assign("/sign-in");
