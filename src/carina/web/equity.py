@@ -160,7 +160,8 @@ def _evaluations(request: Request, visitor: Visitor) -> list[dict[str, Any]]:
             metrics = read_json(run.path / "metrics.json", folders.runs_folder)
             rows = [] if metrics is None else _by_group(metrics)
             if rows:
-                found.append({"study": each, "run": run.name, "rows": rows})
+                shown = [one for one in rows if one.get("note") != "suppressed"]
+                found.append({"study": each, "run": run.name, "rows": shown, "held_back": len(rows) - len(shown)})
                 break
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -12,7 +13,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from carina.errors import CarinaError, InputError
-from carina.evidence.paired_runs import compare_films
+from carina.evidence.paired_runs import PairedRow, compare_films
 from carina.evidence.sharing_compare import compare_evaluations
 from carina.inference import load_bundle
 from carina.service.study_folders import Run, StudyFolders, read_json
@@ -32,6 +33,7 @@ _FRAMES: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; frame-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+_WITHHELD: Final = "withheld"
 _COMPARED: Final = ("auc", "sensitivity", "specificity", "ppv", "npv", "accuracy", "f1")
 
 
@@ -117,9 +119,23 @@ def _paired(folders: StudyFolders, first: Path, second: Path) -> tuple[Any, str 
     said = [read_json(each / "metrics.json", folders.runs_folder) or {} for each in (first, second)]
     thresholds = (said[0].get("thresholds") or {}, said[1].get("thresholds") or {})
     try:
-        return compare_films(first, second, said[0].get("task") or {}, thresholds), None
+        found = compare_films(first, second, said[0].get("task") or {}, thresholds)
     except CarinaError as error:
         return None, str(error)
+    # what an evaluation withholds must not come out by comparing it
+    withheld = {
+        str(one.get("contrast")): str(one["note"])
+        for metrics in said
+        for one in metrics.get("numbers") or ()
+        if str(one.get("note") or "").startswith(_WITHHELD)
+    }
+    rows = [
+        PairedRow(row.contrast, row.measure, *[None] * 6, row.n, withheld[row.contrast])
+        if row.contrast in withheld
+        else row
+        for row in found.rows
+    ]
+    return replace(found, rows=tuple(rows)), None
 
 
 def _run(folders: StudyFolders, name: str, kind: str | None = None) -> Run:
