@@ -182,11 +182,24 @@ def test_two_evaluations_are_compared_film_by_film(desk: Any, named: dict[str, A
     assert "40 films are in both" in text
     assert "8 only in the second" in text
     # 10 of 20 negatives are called positive by the second alone: specificity 1.0 and 0.5
-    row = re.search(r"<td>specificity</td>(.*?)</tr>", text, re.DOTALL)
+    row = re.search(r"<td>Specificity</td>(.*?)</tr>", text, re.DOTALL)
     assert row is not None
     assert re.findall(r">([+-]?\d\.\d{3})<", row[1])[:2] == ["1.000", "0.500"]
     assert "-0.500 (" in row[1]
     assert client.get("/studies/zzz-study/compare?first=evaluate-1&second=../research").status_code == 404
+
+
+def test_what_an_evaluation_withholds_does_not_come_out_by_comparing_it(desk: Any, named: dict[str, Any]) -> None:
+    runs = Path(named["runs"])
+    _evaluation(runs, "evaluate-1", 40, 0.0)
+    second = _evaluation(runs, "evaluate-2", 40, 0.5) / "metrics.json"
+    metrics = json.loads(second.read_text("utf-8"))
+    metrics["numbers"][0] |= {"value": None, "low": None, "high": None, "note": "withheld: no shortcut audit"}
+    second.write_text(json.dumps(metrics), "utf-8")
+    client, _ = desk.client("researcher")
+    text = client.get("/studies/zzz-study/compare?first=evaluate-1&second=evaluate-2").text
+    assert "withheld: no shortcut audit" in text
+    assert "0.500" not in text
 
 
 @pytest.fixture
