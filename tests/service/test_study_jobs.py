@@ -272,4 +272,3 @@ def test_progress_is_the_last_that_was_said() -> None:
     assert progress_of("") is None
     assert progress_of("carina: no\n") is None
     assert progress_of("films: 1 of 4\nmaps: 2 of 3\n") == {"what": "maps", "done": 2, "total": 3}
-    assert progress_of("films read: 4 of 4\nEpoch 7: 100%|", epochs=8) == {"what": "passes", "done": 8, "total": 8}

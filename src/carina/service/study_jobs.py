@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 from huey import crontab
@@ -37,7 +38,6 @@ _KEPT: Final = 20_000
 _SOME_REFUSED: Final = 3
 _HANDED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
 _COUNTED: Final = re.compile(r"^([^:\n]{1,60}): (\d{1,9}) of (\d{1,9})\s*$", re.MULTILINE)
-_EPOCH: Final = re.compile(r"Epoch (\d{1,5}):\s+(\d{1,3})%")
 
 
 def research_study(settings: Settings, name: str) -> ResearchStudy:
@@ -91,27 +91,20 @@ def order_job(
     )
 
 
-def progress_of(text: str, *, epochs: int | None = None) -> dict[str, Any] | None:
+def progress_of(text: str) -> dict[str, Any] | None:
     r"""How far a verb has come, from what it wrote; None before it says so.
 
     Parameters
     ----------
     text : str
         The end of its log.
-    epochs : int or None
-        Most passes of a training.
 
     Examples
     --------
     >>> progress_of("films: 2 of 10\nfilms: 4 of 10\n")
     {'what': 'films', 'done': 4, 'total': 10}
-    >>> progress_of("films read: 9 of 9\nEpoch 3:  50%|", epochs=8)
-    {'what': 'passes', 'done': 3, 'total': 8}
     """
     counted = list(_COUNTED.finditer(text))
-    epoch = list(_EPOCH.finditer(text))
-    if epoch and epochs and (not counted or epoch[-1].start() > counted[-1].start()):
-        return {"what": "passes", "done": min(epochs, int(epoch[-1][1]) + (epoch[-1][2] == "100")), "total": epochs}
     if not counted:
         return None
     what, done, total = counted[-1].groups()
@@ -239,7 +232,7 @@ class _Running:
 
     def _renew(self) -> bool | None:
         log = self._tail()
-        progress = progress_of(log, epochs=self._passes())
+        progress = self._passes() or progress_of(log)
         lease = self._research.lease_seconds
         try:
             return self._jobs.renew(self._job.job_id, self._holder, lease=lease, progress=progress, log=log)
@@ -247,13 +240,20 @@ class _Running:
             # a database that is away for a moment must not end a training; the lease says when it did
             return True
 
-    def _passes(self) -> int | None:
-        if self._epochs is None and self._job.verb == "train":
-            root = self._folders.runs_folder
-            note = read_json(root / self._job.run / "run.json", root) or {}
-            epochs = (note.get("recipe") or {}).get("epochs")
+    def _passes(self) -> dict[str, Any] | None:
+        """How many passes a training has begun, from its own record of losses; None before the first is written."""
+        root = self._folders.runs_folder
+        run = root / self._job.run
+        if self._job.verb != "train":
+            return None
+        if self._epochs is None:
+            epochs = ((read_json(run / "run.json", root) or {}).get("recipe") or {}).get("epochs")
             self._epochs = epochs if isinstance(epochs, int) else None
-        return self._epochs
+        last = _last_line(max(run.glob("logs/csv/version_*/metrics.csv"), key=os.path.getmtime, default=None))
+        begun = last.partition(",")[0]
+        if self._epochs is None or not begun.isdecimal():
+            return None
+        return {"what": "passes", "done": min(self._epochs, int(begun) + 1), "total": self._epochs}
 
     def _tail(self) -> str:
         try:
@@ -265,6 +265,14 @@ class _Running:
         # a bar that was drawn over itself leaves its last state alone
         lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")]
         return "".join(letter for letter in "\n".join(lines) if letter.isprintable() or letter == "\n")
+
+
+def _last_line(path: Path | None) -> str:
+    """Last line of a small text file; empty where there is none."""
+    try:
+        return "" if path is None else path.read_text("utf-8").rstrip().rpartition("\n")[2]
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _environment(workers: int) -> dict[str, str]:
