@@ -193,6 +193,8 @@ def test_a_referrer_asks_for_a_programme_on_an_own_film_alone(make_desk: Callabl
     assert client.post(f"/films/{film.entry_id}/programmes", data=sent).status_code == 303
     assert client.post(f"/films/{'0' * 32}/programmes", data=sent).status_code == 404
     assert client.post(f"/films/{film.entry_id}/programmes", data={**sent, "programme": "9"}).status_code == 400
+    assert "Free (asked for)" in client.get(f"/films/{film.entry_id}").text
+    assert "Free (asked for)" in client.get("/worklist").text
     (covered,) = desk.study.programmes.covered([film.entry_id], organisation_id=1)[film.entry_id]
     assert covered.how == "request"
     assert desk.study.programmes.counts(1) == {number: {"request": (1, 1)}}

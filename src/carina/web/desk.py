@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from carina.archive import DeskFilm, Order, State, WorklistQuery
 from carina.errors import ArchiveError
+from carina.web.badges import badges
 from carina.web.pages import render
 from carina.web.permissions import Guard, Permission, Visitor
 from carina.web.seeing import masked
@@ -56,6 +57,7 @@ def _list(request: Request, visitor: Visitor, template: str) -> Response:
         template,
         visitor,
         films=films,
+        badges=badges(request, visitor, [each.entry_id for each in films]),
         following=None if following is None else f"{following[0]!r} {following[1]}",
         wanted=wanted,
         blind=blind,

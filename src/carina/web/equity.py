@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import RedirectResponse, Response
@@ -20,7 +20,7 @@ from carina.web.permissions import Guard, Permission, RefusedError, Visitor
 from carina.web.seeing import find_film
 from carina.web.study_common import note, seen_studies
 
-__all__ = ["badges", "router"]
+__all__ = ["router"]
 
 router = APIRouter()
 
@@ -29,12 +29,6 @@ _Manage = Annotated[Visitor, Depends(Guard(Permission.manage_programmes))]
 _Request = Annotated[Visitor, Depends(Guard(Permission.request_programme))]
 _SHOWN: Final = ("ethnicity", "sex", "age")
 _EVALUATED: Final = ("sensitivity", "specificity")
-
-
-def badges(request: Request, visitor: Visitor, entry_ids: list[str]) -> dict[str, Any]:
-    """Access programmes on films of the visitor's organisation, by film, for ``programme_badges.html.j2``."""
-    home = visitor.user.organisation_id
-    return cast("dict[str, Any]", request.app.state.study.programmes.covered(entry_ids, organisation_id=home))
 
 
 @router.get("/equity")

@@ -11,6 +11,7 @@ from carina.archive import DeskFilm, DeskResult
 from carina.errors import ArchiveError, FilmRejectedError
 from carina.report.page import words
 from carina.service import facts_of, prior_films
+from carina.web.badges import badges, programmes_to_ask_for
 from carina.web.pages import render
 from carina.web.permissions import Guard, Permission, RefusedError, Visitor
 from carina.web.seeing import corrections, find_film, masked, output_is_open, result_of
@@ -39,10 +40,13 @@ def film_page(request: Request, visitor: _See, entry_id: str) -> Response:
     study.blind.note_opened(film, user_id=user.user_id, output=result is not None)
     reads = study.desk.reads(film.entry_id, organisation_id=film.organisation_id)
     judges = visitor.may(Permission.judge_films)
+    covered = badges(request, visitor, [film.entry_id]).get(film.entry_id, ())
     return render(
         request,
         "film",
         visitor,
+        programmes=covered,
+        to_ask_for=programmes_to_ask_for(request, visitor, covered),
         film=masked(request, visitor, [film])[0],
         opened=opened,
         reading=None if result is None else _said(result.reading),
