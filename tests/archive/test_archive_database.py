@@ -30,7 +30,7 @@ def test_migrations_go_up_and_down_and_arrive_at_the_tables(tmp_path: Path, arch
     engine = open_engine(archive_url or "sqlite:///archive.sqlite", tmp_path)
     for _ in range(2):
         upgrade(engine)
-        assert revision(engine) == "0008"
+        assert revision(engine) == "0009"
         with engine.connect() as connection:
             assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
         downgrade(engine, "0001")

@@ -143,6 +143,11 @@ class DeskFilmRow(Base):
         Index("ix_desk_films_instance", "organisation_id", "sop_instance_uid"),
         Index("ix_desk_films_work", "state", "claimed_until"),
         Index("ix_desk_films_open", "organisation_id", "received_at", "entry_id", **_where("due_at < 1e11")),
+        Index(
+            "ix_desk_films_open_decision",
+            *("organisation_id", "decision", "received_at", "entry_id"),
+            **_where("due_at < 1e11"),
+        ),
     )
 
     entry_id: Mapped[str] = mapped_column(_ENTRY, primary_key=True)

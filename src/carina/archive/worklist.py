@@ -23,7 +23,12 @@ Order: TypeAlias = Literal["due", "waiting", "received"]
 REPORTED: Final = 1e11
 """Seconds, some 3,000 years: beyond what any waiting film is due at."""
 _REPORTED: Final = "1e11"
+_UNDECIDED: Final = frozenset({"received", "queued", "refused", "failed"})
 _MOST_MATCHES: Final = 1_000
+_MOST_LISTED: Final = 30_000
+"""Films of one word that are looked at to find those of several words."""
+_MOST_WORDS: Final = 4
+_TOO_MANY: Final = f"a search must fit at most {_MOST_MATCHES} films, and this fits more; type more of it"
 _LONGEST_WORD: Final = 64
 _SHORTEST_SEARCH: Final = 2
 _UNKNOWN_URGENCY: Final = 0.5
@@ -110,13 +115,18 @@ def query_page(
     ArchiveError
         If the search is too short, or fits more than 1,000 films.
     """
+    if wanted.decision is not None and wanted.state in _UNDECIDED:
+        return []  # known without looking at a row
     table, falling = DeskFilmRow, wanted.order == "received"
     key = table.due_at if wanted.order == "due" else table.received_at
     query: Select[Any] = select(table.__table__).where(table.organisation_id == organisation_id)
     if referrer_id is not None:
         query = query.where(table.referrer_id == referrer_id)
-    if wanted.open_only:
-        query = query.where(table.due_at < literal_column(_REPORTED))  # as the index of open films says it
+    # as the indices of open films say it, wherever the state implies it
+    if wanted.open_only or wanted.state not in (None, "reported", "prior"):
+        query = query.where(table.due_at < literal_column(_REPORTED))
+    elif wanted.state == "reported":
+        query = query.where(table.due_at >= literal_column(_REPORTED))
     for column, value in ((table.state, wanted.state), (table.decision, wanted.decision)):
         if value is not None:
             query = query.where(column == value)
@@ -154,19 +164,40 @@ def count_open(
 
 
 def _found(connection: Connection, search: str, organisation_id: int) -> list[str]:
-    words = sorted(words_of(search), key=len, reverse=True)[:4]
+    """Entries in which every word of a search begins a word; found through the rarest word, else by their overlap."""
+    words = sorted(words_of(search), key=len, reverse=True)[:_MOST_WORDS]
     if not words or len(words[0]) < _SHORTEST_SEARCH:
         raise ArchiveError(f"a search must have a word of at least {_SHORTEST_SEARCH} letters or digits; type more")
-    one = [
-        select(DeskWordRow.entry_id).where(
-            DeskWordRow.organisation_id == organisation_id,
-            DeskWordRow.word >= word,
-            DeskWordRow.word < f"{word}\U0010ffff",
-        )
-        for word in words
-    ]
-    whole = one[0] if len(one) == 1 else intersect(*one)
-    found = list(connection.execute(whole.limit(_MOST_MATCHES + 1)).scalars())
+    lists = [_with_word(organisation_id, word).limit(_MOST_LISTED + 1) for word in words]
+    counts = [int(connection.execute(select(func.count()).select_from(each.subquery())).scalar_one()) for each in lists]
+    fewest = min(range(len(words)), key=counts.__getitem__)
+    if counts[fewest] <= _MOST_MATCHES:
+        found = list(connection.execute(lists[fewest]).scalars())
+        return found if len(words) == 1 else _having(connection, found, words)
+    if len(words) == 1 or max(counts) > _MOST_LISTED:
+        raise ArchiveError(_TOO_MANY)
+    both = intersect(*(select(each.subquery().c.entry_id) for each in lists))
+    found = list(connection.execute(both.limit(_MOST_MATCHES + 1)).scalars())
     if len(found) > _MOST_MATCHES:
-        raise ArchiveError(f"a search must fit at most {_MOST_MATCHES} films, and this fits more; type more of it")
+        raise ArchiveError(_TOO_MANY)
     return found
+
+
+def _with_word(organisation_id: int, word: str) -> Select[Any]:
+    return select(DeskWordRow.entry_id).where(
+        DeskWordRow.organisation_id == organisation_id,
+        DeskWordRow.word >= word,
+        DeskWordRow.word < f"{word}\U0010ffff",
+    )
+
+
+def _having(connection: Connection, entries: list[str], words: list[str]) -> list[str]:
+    """Of a few entries, those in which every word begins one."""
+    table = DeskFilmRow
+    columns = (table.entry_id, table.patient_id, table.patient_name, table.accession_number)
+    rows = connection.execute(select(*columns).where(table.entry_id.in_(entries)))
+    return [
+        str(entry)
+        for entry, *texts in rows
+        if all(any(known.startswith(word) for known in words_of(*texts)) for word in words)
+    ]
