@@ -18,7 +18,7 @@ pytest.importorskip("sqlalchemy", reason="the service needs the extra 'web'")
 
 from carina.archive import Study, StudyJob, create_study, open_study
 from carina.errors import InputError
-from carina.service import study_jobs
+from carina.service import Health, check_health, study_jobs
 from carina.service.study_folders import StudyFolders
 from carina.service.study_jobs import StudyQueue, order_job, progress_of, research_study
 from carina.service.study_verbs import VERBS, check_choices, command_of
@@ -167,7 +167,7 @@ _WORKER = """
 import sys
 from pathlib import Path
 from carina.archive import open_study
-from carina.service import study_jobs
+from carina.service import Health, check_health, study_jobs
 from carina.settings import Settings
 settings = Settings.model_validate_json(sys.argv[2])
 study_jobs.command_of = lambda verb, choices, folders, run, workers: [
@@ -198,6 +198,22 @@ def test_a_killed_worker_takes_its_verb_along_and_leaves_a_lost_job_that_can_be_
     assert queue.sweep() == 1
     assert queue.run_one()
     assert (_look(study, job).state, _look(study, job).attempts) == ("done", 2)
+
+
+def test_a_job_that_no_worker_comes_for_is_seen_on_the_health_page(
+    study: Study, settings: Settings, order: Callable[..., StudyJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found() -> Health:
+        return next(each for each in check_health(study, settings) if each.name == "jobs")
+
+    job = order()
+    assert found().well
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3 * LEASE)
+    assert not found().well
+    assert "--jobs" in found().mend
+    study.jobs.cancel(job, by=1)
+    assert found().well
 
 
 def test_the_queue_holds_the_name_of_a_job_and_nothing_of_its_command(

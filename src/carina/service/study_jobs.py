@@ -24,6 +24,7 @@ from huey import crontab
 from carina.archive import JobState, Study, StudyJob
 from carina.errors import ArchiveError, CarinaError, InputError
 from carina.service import study_child
+from carina.service.health import health_check
 from carina.service.queue import open_huey
 from carina.service.study_folders import StudyFolders, read_json
 from carina.service.study_verbs import VERBS, check_choices, command_of
@@ -179,6 +180,20 @@ class StudyQueue:
             said = str(error) if isinstance(error, CarinaError) else f"{type(error).__name__}: {error.strerror}"
             _LOG.error("a study's job could not be run: %s", type(error).__name__)
             self._study.jobs.end(job_id, holder, "failed", exit_status=None, log=f"carina: {said}\n")
+
+
+@health_check(
+    "jobs", "Start a worker for the study pages: carina worker FOLDER --jobs; start lost jobs again on their pages."
+)
+def _jobs(study: Study, settings: Settings) -> str:
+    study.jobs.mark_lost()
+    late = time.time() - settings.research.lease_seconds * 2
+    waiting = [job for each in settings.research.studies for job in study.jobs.jobs(each.name) if job.is_open]
+    if any(job.state == "running" for job in waiting):
+        return "A job of the study pages runs."
+    if any(job.ordered_at < late for job in waiting):
+        raise CarinaError("jobs of the study pages wait, none runs, and no worker has come for them")
+    return "No job of the study pages waits for a worker."
 
 
 class _Running:
