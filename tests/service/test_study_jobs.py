@@ -19,6 +19,7 @@ pytest.importorskip("sqlalchemy", reason="the service needs the extra 'web'")
 from carina.archive import Study, StudyJob, create_study, open_study
 from carina.errors import InputError
 from carina.service import Health, check_health, study_jobs
+from carina.service.models import check_model
 from carina.service.study_folders import StudyFolders
 from carina.service.study_jobs import StudyQueue, order_job, progress_of, research_study
 from carina.service.study_verbs import VERBS, check_choices, command_of
@@ -288,3 +289,41 @@ def test_progress_is_the_last_that_was_said() -> None:
     assert progress_of("") is None
     assert progress_of("carina: no\n") is None
     assert progress_of("films: 1 of 4\nmaps: 2 of 3\n") == {"what": "maps", "done": 2, "total": 3}
+
+
+_RECIPE = """
+network = "seed_cnn"
+pretrained = false
+hierarchical = false
+convolutions = 2
+size = 32
+epochs = 2
+batch = 16
+augmentation = "none"
+averaging = 0.0
+"""
+
+
+@pytest.mark.slow  # a real training of a tiny network, about half a minute
+def test_a_training_and_its_evaluation_from_the_lists(
+    study: Study, settings: Settings, order: Callable[..., StudyJob], folders: StudyFolders
+) -> None:
+    pytest.importorskip("torch", reason="training needs the extra 'train'")
+    pytest.importorskip("onnxscript", reason="training needs the extra 'train'")
+    runs, queue = folders.runs_folder, StudyQueue(study, settings)
+    (runs / "recipes").mkdir()
+    (runs / "recipes" / "tiny.toml").write_text(_RECIPE, "utf-8")
+    command = [sys.executable, "-m", "carina", "phantom", str(runs / "tables"), "--films", "320", "--size", "64"]
+    subprocess.run([*command, "--format", "png"], check=True, capture_output=True)  # noqa: S603 - our own
+    trained = order("train", recipe="recipes/tiny.toml")
+    queue.run_job(trained.job_id)
+    done = _look(study, trained)
+    assert done.state == "done", done.log
+    assert done.progress is None or done.progress["what"] in ("films read", "passes")
+    judged = order("evaluate", model=trained.run, table=f"{trained.run}/split.csv", split="test", audit="without")
+    queue.run_job(judged.job_id)
+    assert _look(study, judged).state == "done", _look(study, judged).log
+    assert folders.run(judged.run, "evaluation")
+    made = check_model(study, settings, folders.models()[trained.run], origin="a test", verdicts={})
+    assert (made.name, made.version) == ("zzz-study", trained.run)
+    assert study.store.exists(made.path or "")
