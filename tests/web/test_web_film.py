@@ -84,7 +84,7 @@ def test_every_look_at_pixels_is_in_the_audit_chain(make_desk: Callable[..., Any
     client.get(f"/films/{film.entry_id}/pixels")
     said = [(entry.event, film.entry_id in entry.details) for entry in desk.study.archive.audit_log()]
     assert ("film_seen", True) in said
-    assert ("film_pixels_sent", True) in said
+    assert ("film_picture_sent", True) in said
 
 
 def test_the_picture_holds_the_window(make_desk: Callable[..., Any]) -> None:

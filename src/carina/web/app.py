@@ -21,7 +21,19 @@ from carina.inference import Bundle
 from carina.service import JobQueue, audit_verdicts
 from carina.service.study_jobs import StudyQueue
 from carina.settings import Settings
-from carina.web import administration, desk, equity, film, models, sign_in, studies, study_runs, study_work, texture, upload
+from carina.web import (
+    administration,
+    desk,
+    equity,
+    film,
+    models,
+    sign_in,
+    studies,
+    study_runs,
+    study_work,
+    texture,
+    upload,
+)
 from carina.web.credentials import Throttle
 from carina.web.models import ActiveModel
 from carina.web.pages import render
@@ -36,6 +48,7 @@ _STATIC: Final = {
     "desk.css": "text/css",
     "desk.js": "text/javascript",
     "htmx.min.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
     "study.css": "text/css",
     "viewer.css": "text/css",
     "viewer.js": "text/javascript",

@@ -78,6 +78,7 @@ def film_picture(
         content = request.app.state.pictures.png(film, centre, width, side, right)
     except FilmRejectedError as error:
         raise RefusedError(422, f"The picture cannot be shown: {error.message}.") from error
+    _note_sent(request, visitor, film)
     return _picture(content)
 
 
@@ -90,15 +91,13 @@ def film_pixels(
     side: Annotated[int, Query(ge=16, le=_LONGEST_SIDE)] = _LONGEST_SIDE,
 ) -> Response:
     """Return the film's pixels for the viewer: rows of 16-bit grey, little endian; headers tell their number."""
-    film, user = find_film(request, visitor, entry_id), visitor.user
+    film = find_film(request, visitor, entry_id)
     right = corrections(result_of(request, visitor, film))
     try:
         found = request.app.state.pictures.pixels(film, side, right)
     except FilmRejectedError as error:
         raise RefusedError(422, f"The picture cannot be shown: {error.message}.") from error
-    request.app.state.study.desk.note_access(
-        "film_pixels_sent", organisation_id=user.organisation_id, user_id=user.user_id, entry_id=film.entry_id
-    )
+    _note_sent(request, visitor, film)
     told = {"X-Rows": str(found.rows), "X-Columns": str(found.columns), "X-Bytes": str(len(found.content))}
     return Response(found.content, media_type="application/octet-stream", headers=told)
 
@@ -154,6 +153,14 @@ def judge(request: Request, visitor: _Judge, entry_id: str) -> Response:
         comment=visitor.text("comment", 4_000) or None,
     )
     return RedirectResponse(f"/films/{film.entry_id}", 303)
+
+
+def _note_sent(request: Request, visitor: Visitor, film: DeskFilm) -> None:
+    """Note that the film's picture left the house, whether or not its page was opened."""
+    user = visitor.user
+    request.app.state.study.desk.note_access(
+        "film_picture_sent", organisation_id=user.organisation_id, user_id=user.user_id, entry_id=film.entry_id
+    )
 
 
 def _calls(request: Request) -> tuple[str, ...]:
