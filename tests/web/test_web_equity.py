@@ -43,6 +43,14 @@ def test_shares_by_ethnicity_are_counted_by_hand_with_exact_intervals() -> None:
     assert (share.low, share.high) == pytest.approx((0.3380178, 0.6619822), abs=1e-6)
 
 
+def test_waits_are_medians_with_the_order_statistics_of_the_tables() -> None:
+    waits = pl.Series([float(minute) * 60 for minute in range(1, 16)] + [60.0] * 15)
+    films = _films({"Maori": 15, "European": 15}).with_columns(waits.alias("read_at"))
+    (ethnicity,) = (each for each in equity_table(films).dimensions if each.name == "ethnicity")
+    # ranks 4 and 12 of 15: Conover 1999, table A3 at p = 0.5 (0.0176 below)
+    assert ethnicity.rows[0].waits == {"read": (8 * 60.0, 4 * 60.0, 12 * 60.0)}
+
+
 def test_a_person_counts_once_with_the_first_film() -> None:
     once = _films({"Maori": 20, "European": 20})
     table = equity_table(pl.concat([once, once.with_columns(pl.lit("normal").alias("decision"))]))

@@ -63,6 +63,20 @@ def audited(model: Mapping[str, Any]) -> str:
     return f"Shortcut audit: {held} of {len(verdicts)} contrasts supported."
 
 
+def span_in_words(seconds: float) -> str:
+    """Length of time, in its largest unit.
+
+    Examples
+    --------
+    >>> span_in_words(45), span_in_words(125), span_in_words(7300), span_in_words(200_000)
+    ('45 s', '2.1 min', '2.0 h', '2.3 d')
+    """
+    for size, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 @cache
 def _environment() -> jinja2.Environment:
     room = files("carina.web") / "templates"
@@ -73,7 +87,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         loader=jinja2.FunctionLoader(lambda name: (room / name).read_text(encoding="utf-8")),
     )
-    made.filters.update(words=words, age=age_in_words, audited=audited)
+    made.filters.update(words=words, age=age_in_words, span=span_in_words, audited=audited)
     return made
 
 
