@@ -80,6 +80,9 @@ class Desk:
             said |= {"model": {"name": "tiny", "version": "1", "sha256": "f" * 12}, **reading}
             result = DeskResult("f" * 64, said, {f"heat-{decision}": layer.path}, 0.1, time.time())
             assert self.study.desk.finish(got, result, urgency=urgency, longest_wait=3600)
+            self.study.sheets.ask(got, user_id=owner.user_id)
+            page = f"<style>p{{color:red}}</style><p>Texture of {decision}</p>".encode()
+            self.study.sheets.finish(got, self.study.store.put(page, folder="sheets", suffix=".html").path)
         found = self.study.desk.film(got.entry_id, organisation_id=1, referrer_id=None)
         assert found is not None
         return found

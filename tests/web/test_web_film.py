@@ -156,6 +156,31 @@ def test_the_viewer_is_served_packed_and_holds_nothing_that_the_policy_refuses(m
     assert not re.search(r"\beval\(|new Function\(|\.wasm\b", plain.text)
 
 
+def test_a_texture_sheet_is_a_page_that_runs_nothing(make_desk: Callable[..., Any]) -> None:
+    desk = make_desk()
+    film = desk.film(1, decision="viral")
+    client, _ = desk.client("radiologist")
+    assert f'href="/films/{film.entry_id}/texture"' in client.get(f"/films/{film.entry_id}").text
+    answer = client.get(f"/films/{film.entry_id}/texture")
+    policy = answer.headers["content-security-policy"]
+    # printf 'p{color:red}' | openssl dgst -sha256 -binary | base64
+    assert "style-src 'sha256-p0bF+un5yUb9MBO6xRb8kPHlY2BdpHVtLiFkDrZPF64='" in policy
+    assert "sandbox" in policy
+    assert "script-src" not in policy
+    assert "Texture of viral" in answer.text
+
+
+def test_a_texture_sheet_is_asked_for_and_left_to_the_worker(make_desk: Callable[..., Any]) -> None:
+    desk = make_desk()
+    film = desk.film(1)
+    client, token = desk.client("referrer")
+    assert client.get(f"/films/{film.entry_id}/texture").status_code == 404
+    answer = client.post(f"/films/{film.entry_id}/texture", data={"form_token": token})
+    assert answer.status_code == 303
+    assert desk.study.sheets.waiting() == [(1, film.entry_id)]
+    assert desk.app.state.queue.length() >= 1
+
+
 # -- sending -----------------------------------------------------------------------------------------------------------
 
 
