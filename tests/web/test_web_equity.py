@@ -98,10 +98,10 @@ def test_no_sum_or_difference_of_what_is_shown_is_a_small_cell(
             judged = None if agrees is None else 10.0
             said = "viral" if ill else "normal"
             who = f"{group}{place}"
-            said = said if read else None
+            called = said if read else None
             sex = "F" if place % 3 else "M"
             rows.append(
-                (who, 0.0, None, "read", said, 9.0 if read else None, judged, agrees, group, None, None, sex, 40.0)
+                (who, 0.0, None, "read", called, 9.0 if read else None, judged, agrees, group, None, None, sex, 40.0)
             )
     table = equity_table(pl.DataFrame(rows, schema=EQUITY_SCHEMA, orient="row"))
     for dimension in table.dimensions:

@@ -67,7 +67,12 @@ def _evaluation(runs: Path, name: str, films: int, shift: float, model: str = "a
         }
     )
     frame.write_parquet(folder / "films.parquet")
-    number = {"contrast": "pneumonia", "measure": "sensitivity", "cell": "all", "denominator": "all_films"}
+    number: dict[str, Any] = {
+        "contrast": "pneumonia",
+        "measure": "sensitivity",
+        "cell": "all",
+        "denominator": "all_films",
+    }
     number |= {"films_used": "first_films", "value": 0.9, "low": 0.8, "high": 0.95, "level": 0.95, "headline": True}
     number |= {"group": "contrast", "events": 18, "n": 20, "verdict": "supported", "note": None}
     metrics = {

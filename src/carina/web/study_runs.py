@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from carina.errors import CarinaError, InputError
-from carina.evidence.paired_runs import PairedRow, compare_films
+from carina.evidence.paired_runs import compare_films
 from carina.evidence.sharing_compare import compare_evaluations
 from carina.inference import load_bundle
 from carina.service.study_folders import Run, StudyFolders, read_json
@@ -130,7 +130,16 @@ def _paired(folders: StudyFolders, first: Path, second: Path) -> tuple[Any, str 
         if str(one.get("note") or "").startswith(_WITHHELD)
     }
     rows = [
-        PairedRow(row.contrast, row.measure, *[None] * 6, row.n, withheld[row.contrast])
+        replace(
+            row,
+            first=None,
+            second=None,
+            difference=None,
+            low=None,
+            high=None,
+            p_value=None,
+            note=withheld[row.contrast],
+        )
         if row.contrast in withheld
         else row
         for row in found.rows
