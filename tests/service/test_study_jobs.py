@@ -217,6 +217,14 @@ def test_a_job_that_no_worker_comes_for_is_seen_on_the_health_page(
     assert found().well
 
 
+def test_a_study_has_so_many_jobs_in_line_and_no_more(study: Study, order: Callable[..., StudyJob]) -> None:
+    for _ in range(20):
+        order()
+    with pytest.raises(InputError, match="at most 20 jobs"):
+        order()
+    assert len(study.jobs.waiting()) == 20
+
+
 def test_the_queue_holds_the_name_of_a_job_and_nothing_of_its_command(
     study: Study, settings: Settings, order: Callable[..., StudyJob]
 ) -> None:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from carina.archive import create_study
 from carina.service import FilmWorker
+from carina.web import create_app
 
 REASON = "It was checked against the films of this year."
 DATE = "2026-01-02"
@@ -287,6 +288,21 @@ def test_a_model_that_does_not_hold_is_refused_with_its_reason(
     assert answer.status_code == 400
     assert said in answer.text
     assert desk.study.models.active() is None
+
+
+def test_every_page_says_which_model_was_activated(
+    desk: Any, proposed: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(desk.study, desk.settings, secure=False)
+    monkeypatch.setattr(app.state.model, "_looked", float("-inf"))
+    assert app.state.model["name"] == "tiny"
+    proposed()
+    proposal = desk.study.models.activation(1)
+    desk.study.models.activate(proposal, by=1, reason=REASON)  # by another process
+    assert app.state.model["name"] == "tiny"
+    app.state.model.refresh()
+    assert app.state.model["name"] == "newer"
+    assert set(app.state.model) >= {"name", "version", "sha256", "points", "classes"}
 
 
 def test_administrators_of_another_organisation_do_not_change_what_reads(

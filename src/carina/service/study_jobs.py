@@ -36,6 +36,7 @@ _LOG: Final = logging.getLogger("carina.service")
 _LOOK: Final = 0.25
 _RENEW: Final = 1.0
 _KEPT: Final = 20_000
+_OPEN_MOST: Final = 20
 _SOME_REFUSED: Final = 3
 _HANDED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
 _COUNTED: Final = re.compile(r"^([^:\n]{1,60}): (\d{1,9}) of (\d{1,9})\s*$", re.MULTILINE)
@@ -81,10 +82,14 @@ def order_job(
     Raises
     ------
     InputError
-        If verb or choice is on no list.
+        If verb or choice is on no list, or too many jobs of the study wait.
     """
     folders = StudyFolders(research)
     choices = check_choices(verb, given, folders)
+    if sum(job.is_open for job in study.jobs.jobs(research.name)) >= _OPEN_MOST:
+        raise InputError(
+            f"a study must have at most {_OPEN_MOST} jobs that wait or run; cancel one, or wait for its end"
+        )
     own = f"{verb}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
     run = own if VERBS[verb].into else choices["evaluation"]
     return study.jobs.order(

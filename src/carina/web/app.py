@@ -96,6 +96,7 @@ def create_app(study: Study, settings: Settings, *, secure: bool, model: dict[st
     app.state.pictures = FilmPictures(study, settings.limits)
     app.state.model = model or ActiveModel(study, settings, _model)
     app.state.study_queue = StudyQueue(study, settings)
+    app.state.study_quality = {}
     for room in (sign_in, desk, film, texture, upload, administration, studies, study_work, study_runs, models, equity):
         app.include_router(room.router)
     app.add_api_route("/static/{name}", _static, dependencies=[_anyone()])
