@@ -278,3 +278,12 @@ def test_a_page_by_keyset_goes_on_where_the_last_ended(make_desk: Callable[..., 
     second = client.post("/worklist", data={"form_token": token, "order": "waiting", "after": after[1]}).text
     listed = [re.findall(r'<a href="/films/([0-9a-f]{32})">', text) for text in (first, second)]
     assert listed == [ids[:5], ids[5:]]
+
+
+def test_a_search_finds_reported_films_too(make_desk: Callable[..., Any]) -> None:
+    desk = make_desk()
+    film = desk.film(1, decision="viral")
+    client, token = desk.client("radiologist")
+    client.post(f"/films/{film.entry_id}/judgement", data={"form_token": token, "agrees": "yes"})
+    assert film.entry_id not in client.get("/worklist").text
+    assert film.entry_id in client.post("/worklist", data={"form_token": token, "search": "zzz0016"}).text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -138,3 +139,8 @@ def test_without_blind_reading_the_output_shows_at_once(make_desk: Callable[...,
     client, _ = desk.client("radiologist")
     assert "81.4 %" in client.get(f"/films/{film.entry_id}").text
     assert "81 %" in client.get("/worklist").text
+
+
+def test_results_are_asked_for_in_one_place_alone() -> None:
+    modules = {each.name: each.read_text(encoding="utf-8") for each in files("carina.web").iterdir() if each.is_file()}
+    assert [name for name, text in modules.items() if name.endswith(".py") and "desk.result(" in text] == ["seeing.py"]

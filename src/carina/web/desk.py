@@ -72,13 +72,15 @@ def _list(request: Request, visitor: Visitor, template: str) -> Response:
 def _wanted(visitor: Visitor, rows: int, *, blind: bool) -> WorklistQuery:
     """Tell what is asked for; in blind reading neither order nor filter may follow the model's output."""
     state, decision, order = visitor.text("state"), visitor.text("decision"), visitor.text("order")
-    orders = _orders(blind=blind)
+    orders, sought = _orders(blind=blind), visitor.text("search", 128)
+    # who looks for a patient wants every film of theirs
+    everything = visitor.text("all") == "yes" or state == "reported" or bool(sought)
     return WorklistQuery(
         order=cast("Order", order if order in orders else next(iter(orders))),
-        open_only=visitor.text("all") != "yes" and state != "reported",
+        open_only=not everything,
         state=cast("State", state) if state in (_BLIND_STATES if blind else _STATES) else None,
         decision=None if blind else decision or None,
-        search=visitor.text("search", 128),
+        search=sought,
         after=_after(visitor.text("after")),
         rows=rows,
     )

@@ -24,6 +24,7 @@ _See = Annotated[Visitor, Depends(Guard(Permission.see_films))]
 _Judge = Annotated[Visitor, Depends(Guard(Permission.judge_films))]
 _SIDE: Final = 1200
 _LONGEST_SIDE: Final = 4096
+_PRIOR: Final = "prior"
 _JUDGED: Final = ("read", "reported", "refused", "failed")
 _BLIND_FIRST: Final = "Say first what you see yourself; the model's output opens then."
 
@@ -56,7 +57,7 @@ def film_page(request: Request, visitor: _See, entry_id: str) -> Response:
         priors=_priors(request, visitor, film),
         calls=_calls(request),
         sheet=study.sheets.of(film) if opened else None,
-        may_call=judges and not opened,
+        may_call=judges and not opened and film.state != _PRIOR,
         may_judge=judges and opened and film.state in _JUDGED,
     )
 
