@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from carina.errors import SettingsError
 
@@ -212,6 +212,13 @@ class ResearchSettings(_Section):
     period: Literal["month", "quarter", "year"] = Field(
         "quarter", description="length of the periods of the equity page, each shown once it is over"
     )
+
+    @field_validator("studies")
+    @classmethod
+    def _names_differ(cls, studies: tuple[ResearchStudy, ...]) -> tuple[ResearchStudy, ...]:
+        if len({each.name for each in studies}) < len(studies):
+            raise ValueError("each study must have a name of its own")
+        return studies
 
 
 class Settings(_Section):

@@ -115,6 +115,7 @@ def test_a_job_runs_the_command_line_and_says_how_far_it_came(
     assert events[-3:] == ["study_job_ordered", "study_job_started", "study_job_done"]
     log = Path(settings.research.studies[0].runs) / ".jobs" / f"{job.job_id}.log"
     assert log.stat().st_mode & 0o777 == 0o600
+    assert (Path(settings.research.studies[0].runs) / job.run).stat().st_mode & 0o077 == 0
 
 
 def test_a_verb_that_refuses_leaves_a_failed_job_with_its_sentence(

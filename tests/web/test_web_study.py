@@ -266,6 +266,7 @@ def test_who_proposed_alone_must_write_why(desk: Any, named: dict[str, Any], mak
         ("thresholds", "never calibrated"),
         ("network", "it was changed"),
         ("task", "task of the service"),
+        ("bound", "thresholds belong to one model"),
     ],
 )
 def test_a_model_that_does_not_hold_is_refused_with_its_reason(
@@ -283,6 +284,14 @@ def test_a_model_that_does_not_hold_is_refused_with_its_reason(
 
         other = default_task().model_dump(mode="json") | {"name": "zzz"}
         answer = proposed(task=other)
+    elif spoil == "bound":
+        place = proposed() and Path(named["runs"]) / "train-1" / "bundle" / "bundle.json"
+        said_there = json.loads(place.read_text("utf-8"))
+        said_there["calibration"]["model_sha256"] = "0" * 64
+        place.write_text(json.dumps(said_there), "utf-8")
+        client, token = desk.client("researcher")
+        sent = {"form_token": token, "study": "zzz-study", "run": "train-1", "reason": "better"}
+        answer = client.post("/models", data=sent)
     else:
         answer = proposed(calibration=None)
     assert answer.status_code == 400

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass, fields
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import Connection, Engine, and_, exists, insert, select, update
 from sqlalchemy.orm import aliased
@@ -160,7 +160,7 @@ class StudyJobs:
             waited = connection.execute(this.where(StudyJobRow.state == "queued").values(**values)).rowcount
             asked = connection.execute(this.where(StudyJobRow.state == "running").values(cancelled_by=by)).rowcount
             if waited or asked:
-                append_audit(connection, "study_job_cancelled", {"job": job.job_id, "user": by})
+                append_audit(connection, "study_job_cancelled", _said(job.job_id, job.organisation_id, user=by))
 
     def again(self, job: StudyJob, *, by: int) -> None:
         """Put a job that failed, was cancelled or lost into the queue again; its verb goes on where it stopped.
@@ -175,7 +175,7 @@ class StudyJobs:
         with writing(self._engine) as connection:
             if connection.execute(statement.values(**values, ordered_at=time.time())).rowcount != 1:
                 raise ArchiveError("a job can be started again once it failed, was cancelled or lost")
-            append_audit(connection, "study_job_restarted", {"job": job.job_id, "user": by})
+            append_audit(connection, "study_job_restarted", _said(job.job_id, job.organisation_id, user=by))
 
     # -- the worker ------------------------------------------------------------------------------------------------
 
@@ -204,7 +204,8 @@ class StudyJobs:
             statement = update(StudyJobRow).where(StudyJobRow.job_id == job_id, StudyJobRow.state == "queued", ~busy)
             row = connection.execute(statement.values(**values).returning(*_COLUMNS)).first()
             if row is not None:
-                append_audit(connection, "study_job_started", {"job": job_id, "attempt": row.attempts})
+                said = _said(job_id, row.organisation_id, attempt=row.attempts)
+                append_audit(connection, "study_job_started", said)
         return None if row is None else (StudyJob(*row), holder)
 
     def renew(
@@ -229,9 +230,12 @@ class StudyJobs:
         held = and_(StudyJobRow.job_id == job_id, StudyJobRow.holder == holder, StudyJobRow.state == "running")
         values = {"state": state, "exit_status": exit_status, "ended_at": time.time(), "log": log[-_LOG_KEPT:]}
         with writing(self._engine) as connection:
-            if connection.execute(update(StudyJobRow).where(held).values(**values, holder=None)).rowcount != 1:
+            statement = update(StudyJobRow).where(held).values(**values, holder=None)
+            row = connection.execute(statement.returning(StudyJobRow.organisation_id)).first()
+            if row is None:
                 return False
-            append_audit(connection, f"study_job_{state}", {"job": job_id, "exit_status": exit_status})
+            said = _said(job_id, row.organisation_id, exit_status=exit_status)
+            append_audit(connection, f"study_job_{state}", said)
         return True
 
     def mark_lost(self) -> int:
@@ -246,7 +250,12 @@ class StudyJobs:
 
 def _lose(connection: Connection, gone: Any) -> int:
     values = {"state": "lost", "ended_at": time.time(), "holder": None}
-    rows = connection.execute(update(StudyJobRow).where(gone).values(**values).returning(StudyJobRow.job_id)).fetchall()
+    statement = update(StudyJobRow).where(gone).values(**values)
+    rows = connection.execute(statement.returning(StudyJobRow.job_id, StudyJobRow.organisation_id)).fetchall()
     for row in rows:
-        append_audit(connection, "study_job_lost", {"job": cast("str", row.job_id)})
+        append_audit(connection, "study_job_lost", _said(row.job_id, row.organisation_id))
     return len(rows)
+
+
+def _said(job_id: str, organisation_id: int, **more: Any) -> dict[str, Any]:
+    return {"job": job_id, "organisation": organisation_id, **more}

@@ -123,7 +123,7 @@ class ReadingModels:
         values = {name: getattr(new, name) for name in _NEW}
         with writing(self._engine) as connection:
             number = self._add(connection, values, reason, by)
-            append_audit(connection, "model_proposed", {"activation": number, **_said(new), "user": by})
+            append_audit(connection, "model_proposed", {"activation": number, **_said(new), **_who(connection, by)})
         made = self.activation(number)
         assert made is not None  # noqa: S101 - it was just made
         return made
@@ -132,7 +132,8 @@ class ReadingModels:
         """Take a proposal back."""
         with writing(self._engine) as connection:
             self._decide(connection, activation.activation_id, "withdrawn", None, by)
-            append_audit(connection, "model_withdrawn", {"activation": activation.activation_id, "user": by})
+            said = {"activation": activation.activation_id, **_who(connection, by)}
+            append_audit(connection, "model_withdrawn", said)
 
     def activate(self, activation: Activation, *, by: int, reason: str | None) -> None:
         """Let a proposed model read from now on.
@@ -159,7 +160,7 @@ class ReadingModels:
             lock_audit(connection)  # two that confirm at once must not make two active models
             self._replace(connection)
             self._decide(connection, activation.activation_id, "active", why or None, by)
-            said = {"activation": activation.activation_id, **_said(activation), "user": by, "alone": alone}
+            said = {"activation": activation.activation_id, **_said(activation), "alone": alone, **_who(connection, by)}
             append_audit(connection, "model_activated", {**said, "reason": why or None})
 
     def roll_back(self, to: Activation | None, settings_model: NewModel, *, reason: str, by: int) -> None:
@@ -183,7 +184,7 @@ class ReadingModels:
             number = self._add(connection, values, why, by)
             self._decide(connection, number, "active", why, by)
             said = {"activation": number, "to": None if to is None else to.activation_id, **_said(new)}
-            append_audit(connection, "model_rolled_back", {**said, "user": by, "reason": why})
+            append_audit(connection, "model_rolled_back", {**said, **_who(connection, by), "reason": why})
 
     def _found(self, condition: Any, most: int) -> list[Activation]:
         proposer, decider = aliased(UserRow), aliased(UserRow)
@@ -226,3 +227,8 @@ def is_supported(verdicts: dict[str, str]) -> bool:
 
 def _said(new: NewModel) -> dict[str, Any]:
     return {"model": new.model_sha256, "bundle": new.bundle_sha256, "name": new.name, "version": new.version}
+
+
+def _who(connection: Connection, by: int) -> dict[str, int | None]:
+    home = connection.execute(select(UserRow.organisation_id).where(UserRow.user_id == by)).scalar()
+    return {"user": by, "organisation": home}
