@@ -65,10 +65,11 @@ def _answering(app: Any) -> Iterator[str]:
 def browse() -> Iterator[Callable[..., Any]]:
     """Open a film's page as a radiologist: `browse(desk, entry)`; gives the page and what the browser complained of."""
     with playwright.sync_playwright() as engine:
-        browser = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        answering = []
+        browsers, answering = [], []
 
-        def make(desk: Any, entry: str, *, width: int = 1300, touch: bool = False) -> tuple[Any, list[str]]:
+        def make(desk: Any, entry: str, *flags: str, width: int = 1300, touch: bool = False) -> tuple[Any, list[str]]:
+            browser = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *flags])
+            browsers.append(browser)
             running = _answering(desk.app)
             address = running.__enter__()
             answering.append(running)
@@ -83,7 +84,8 @@ def browse() -> Iterator[Callable[..., Any]]:
             return page, complaints
 
         yield make
-        browser.close()
+        for each in browsers:
+            each.close()
         for each in answering:
             each.__exit__(None, None, None)
 
@@ -104,6 +106,8 @@ def _bright(page: Any) -> tuple[float, float, float, float]:
 
 
 def _hide_layers(page: Any) -> None:
+    """Leave the film alone in the picture: no layers, and no banner that stays in sight."""
+    page.locator(".warning").evaluate("each => { each.style.position = 'static'; }")
     for name in ("boxes", "heat"):
         page.locator(f'.switch[value="{name}"]').uncheck()
 
@@ -226,4 +230,16 @@ def test_the_prior_film_lies_beside_it_and_moves_alike(
     page.keyboard.press("i")
     page.locator("#pane-prior").focus()
     assert page.get_by_role("button", name="Invert").get_attribute("aria-pressed") == "true"
+    assert complaints == []
+
+
+def test_without_a_graphics_card_the_film_is_drawn_all_the_same(
+    make_desk: Callable[..., Any], browse: Callable[..., Any]
+) -> None:
+    desk = make_desk()
+    page, complaints = browse(desk, _film(desk), "--disable-3d-apis")
+    _hide_layers(page)
+    page.locator("#pane-film").focus()
+    page.keyboard.press("r")
+    assert _bright(page) == pytest.approx(_box(page), abs=2.5)
     assert complaints == []

@@ -27,7 +27,7 @@ function start(toggle) {
     width.value = Math.round(100 * pane.window.width);
     one('[data-act="invert"]').setAttribute("aria-pressed", String(pane.window.inverted));
     if (!pane.live) return;
-    one("#said").textContent = `zoom ${pane.viewport.getZoom().toFixed(1)}, level ${level.value}, window ${width.value}`;
+    one("#said").textContent = `zoom ${pane.zoomed().toFixed(1)}, level ${level.value}, window ${width.value}`;
   };
   const choose = (tool) => {
     state.tool = tool;

@@ -64,27 +64,51 @@ export class Pane {
     if (this.live) this.paint();
   }
 
+  // columns, rows and, in film pixels, half of the height that shows the whole film
+  size() {
+    const [columns, rows] = this.viewport.getImageData().dimensions;
+    const { clientWidth, clientHeight } = this.glass;
+    return { columns, rows, whole: Math.max(rows, (columns * clientHeight) / clientWidth) / 2 };
+  }
+
+  zoomed() {
+    return this.size().whole / this.viewport.getCamera().parallelScale;
+  }
+
+  // The camera alone is set: pan and zoom of viewports drawn without a graphics card are in units of their own.
+  aim(focalPoint, parallelScale) {
+    const { position, focalPoint: before } = this.viewport.getCamera();
+    const moved = position.map((each, axis) => each + focalPoint[axis] - before[axis]);
+    this.viewport.setCamera({ focalPoint, position: moved, parallelScale });
+    this.viewport.render();
+    this.follow();
+  }
+
   // x, y: CSS pixels of the pane that stay where they are; the middle where they are left out
   zoom(factor, x = this.glass.clientWidth / 2, y = this.glass.clientHeight / 2) {
     if (!this.live) return;
-    const before = this.viewport.canvasToWorld([x, y]);
-    const now = this.viewport.getZoom();
-    this.viewport.setZoom(within(now * factor, SMALLEST_ZOOM, LARGEST_ZOOM));
-    const [nowX, nowY] = this.viewport.worldToCanvas(before);
-    this.pan(x - nowX, y - nowY);
+    const { focalPoint, parallelScale } = this.viewport.getCamera();
+    const here = this.viewport.canvasToWorld([x, y]);
+    const zoom = within(this.zoomed() * factor, SMALLEST_ZOOM, LARGEST_ZOOM);
+    const scale = this.size().whole / zoom;
+    const aimed = focalPoint.map((each, axis) => here[axis] + ((each - here[axis]) * scale) / parallelScale);
+    this.aim(aimed, scale);
   }
 
   pan(dx, dy) {
     if (!this.live) return;
-    const [x, y] = this.viewport.getPan();
-    this.viewport.setPan([x + dx, y + dy]);
-    this.viewport.render();
+    const { focalPoint, parallelScale } = this.viewport.getCamera();
+    const [from, to] = [this.viewport.canvasToWorld([0, 0]), this.viewport.canvasToWorld([dx, dy])];
+    this.aim(focalPoint.map((each, axis) => each + from[axis] - to[axis]), parallelScale);
+  }
+
+  rotation() {
+    return this.viewport.getViewPresentation().rotation ?? 0;
   }
 
   turn(degrees) {
     if (!this.live) return;
-    const { rotation = 0 } = this.viewport.getViewPresentation();
-    this.viewport.setViewPresentation({ ...this.viewport.getViewPresentation(), rotation: (rotation + degrees + 360) % 360 });
+    this.viewport.setViewPresentation({ rotation: (this.rotation() + degrees + 360) % 360 });
     this.viewport.render();
     this.follow();
   }
@@ -98,13 +122,18 @@ export class Pane {
     this.follow();
   }
 
-  // what another pane shows, as far as films of other sizes can show the same
+  // what another pane shows, in shares of its own film
   follows(other) {
     if (!this.live || !other.live) return;
+    const [mine, theirs] = [this.size(), other.size()];
+    const at = other.viewport.getCamera().focalPoint;
     this.window = { ...other.window };
-    this.viewport.setViewPresentation(other.viewport.getViewPresentation());
+    this.viewport.setViewPresentation({ rotation: other.rotation() });
     this.paint();
-    this.follow();
+    this.aim(
+      [(at[0] * mine.columns) / theirs.columns, (at[1] * mine.rows) / theirs.rows, at[2]],
+      mine.whole / other.zoomed(),
+    );
   }
 
   // lays the sheet over the film: the film's corners on the canvas give scale, turn and place
