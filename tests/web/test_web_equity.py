@@ -165,7 +165,13 @@ def test_an_evaluation_by_group_is_shown_without_small_cells(make_desk: Callable
         for measure in ("sensitivity", "specificity"):
             wrong = 3 if cell == "ethnicity=Asian" else 20
             wrong = 43 if cell == "all" else wrong
-            number = {"group": group, "contrast": "pneumonia", "measure": measure, "cell": cell, "n": size}
+            number: dict[str, Any] = {
+                "group": group,
+                "contrast": "pneumonia",
+                "measure": measure,
+                "cell": cell,
+                "n": size,
+            }
             number |= {"events": size - wrong, "value": 1 - wrong / size, "low": 0.5, "high": 0.99, "verdict": None}
             numbers.append({**number, "films_used": "first_films", "denominator": "all_films", "note": None})
     task = {"name": "pneumonia", "classes": ["normal", "bacterial", "viral", "covid19"]}

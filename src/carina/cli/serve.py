@@ -31,7 +31,8 @@ def serve(
 
     Example: carina serve service --port 8000
     """
-    import subprocess  # noqa: PLC0415 - the verb's own imports; it starts nothing but itself
+    import signal  # noqa: PLC0415 - the verb's own imports
+    import subprocess  # noqa: PLC0415 - as above; it starts nothing but itself
 
     from carina.cli.extras import require_extra  # noqa: PLC0415 - as above
     from carina.settings import load_settings  # noqa: PLC0415 - as above
@@ -50,6 +51,8 @@ def serve(
             command = [sys.executable, "-m", "carina", "worker", str(folder), *more]
             kinds = [[], ["--jobs"]] if loaded.research.studies else [[]]
             children = [subprocess.Popen([*command, *kind]) for kind in kinds]  # noqa: S603 - our own command
+        # the server gives the signal back when it has ended, which by default would leave the workers behind
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         typer.echo(f"Carina answers at {'https' if certificate else 'http'}://{host}:{port}; Ctrl-C ends it.")
         try:
             answer(study, loaded, host=host, port=port, certificate=certificate, key=key, behind_tls=behind_tls)
