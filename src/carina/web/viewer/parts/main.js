@@ -77,7 +77,8 @@ function start(toggle) {
   if (other) pair(film, other, acts, state, link);
 
   desk.classList.add("working");
-  return film.show(film.element.dataset.pixels);
+  // the small picture first: both at once would make the doctor wait for both
+  return one("#film").decode().catch(() => {}).then(() => film.show(film.element.dataset.pixels));
 }
 
 // the film beside it, chosen from the patient's others
