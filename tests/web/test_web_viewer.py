@@ -243,3 +243,22 @@ def test_without_a_graphics_card_the_film_is_drawn_all_the_same(
     page.keyboard.press("r")
     assert _bright(page) == pytest.approx(_box(page), abs=2.5)
     assert complaints == []
+
+
+def test_films_are_sent_one_by_one_and_refusals_told(
+    make_desk: Callable[..., Any], browse: Callable[..., Any], tmp_path: Any
+) -> None:
+    desk = make_desk(web={"upload_bytes": 200_000})
+    page, complaints = browse(desk, _film(desk))
+    page.get_by_role("link", name="Send films").click()
+    picture = cv2.imencode(".png", np.full((64, 64), 90, np.uint8))[1].tobytes()
+    for name, content in (("film.png", picture), ("notes.txt", b"no film" * 50), ("large.dcm", bytes(300_000))):
+        (tmp_path / name).write_bytes(content)
+    page.locator("input[name=films]").set_input_files([tmp_path / n for n in ("film.png", "notes.txt", "large.dcm")])
+    page.get_by_role("button", name="Send", exact=True).click()
+    page.get_by_text("1 new, 0 here already, 2 refused.").wait_for(timeout=10_000)
+    lines = page.locator("#outcomes li").all_inner_texts()
+    assert any("film.png: received" in each for each in lines)
+    assert any("notes.txt" in each and "neither DICOM nor a picture" in each for each in lines)
+    assert any("large.dcm" in each and "larger than an upload may be" in each for each in lines)
+    assert complaints == []
