@@ -70,7 +70,7 @@ def film_picture(
     *,
     centre: Annotated[float, Query(ge=-1, le=2)] = 0.5,
     width: Annotated[float, Query(gt=0, le=2)] = 1.0,
-    side: Annotated[int, Query(ge=16, le=20_000)] = _SIDE,
+    side: Annotated[int, Query(ge=16, le=_LONGEST_SIDE)] = _SIDE,
 ) -> Response:
     """Return the film under a window."""
     film = find_film(request, visitor, entry_id)

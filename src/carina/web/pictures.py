@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import Final, TypeAlias
 
 import cv2
@@ -23,6 +23,7 @@ Grey: TypeAlias = NDArray[np.uint16]
 
 WHITE: Final = 65535
 _KEPT_BYTES: Final = 256 * 1024 * 1024
+_AT_ONCE: Final = 2
 _LEAST_WIDTH: Final = 1e-3
 
 
@@ -89,6 +90,7 @@ class FilmPictures:
         self._lock = Lock()
         self._films: OrderedDict[str, Grey] = OrderedDict()
         self._decoding: dict[str, Lock] = {}
+        self._few = BoundedSemaphore(_AT_ONCE)  # the attack is many large films at a time, and no memory left
 
     def png(
         self, film: DeskFilm, centre: float, width: float, side: int | None, corrected: tuple[str, ...] = ()
@@ -125,8 +127,9 @@ class FilmPictures:
             if known is not None:
                 return known
             try:
-                found = read_film(self._study.store.read(film.path), self._limits).pixels
-                grey = np.asarray(np.rint(found * np.float32(WHITE)), np.uint16)
+                with self._few:
+                    found = read_film(self._study.store.read(film.path), self._limits).pixels
+                    grey = np.asarray(np.rint(found * np.float32(WHITE)), np.uint16)
                 with self._lock:
                     self._keep(film.film_id, grey)
             finally:
