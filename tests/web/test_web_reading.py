@@ -110,6 +110,21 @@ def test_neither_order_nor_filters_of_the_blind_list_follow_the_model(blind: Any
     assert listed.findall(newest) == received[::-1]
 
 
+def test_a_reader_can_list_what_waits_for_their_own_call(blind: Any) -> None:
+    films = [blind.film(seed, decision=MARK).entry_id for seed in (1, 2)]
+    client, token = blind.client("radiologist")
+    client.post(f"/films/{films[0]}/call", data={"form_token": token, "call": "viral"})
+    client.post(f"/films/{films[0]}/judgement", data={"form_token": token, "agrees": "yes"})
+    listed = re.compile(r'<a href="/films/([0-9a-f]{32})">')
+
+    def mine(name: str) -> list[str]:
+        reader, form = blind.client(name)
+        return listed.findall(reader.post("/worklist", data={"form_token": form, "mine": "yes"}).text)
+
+    assert mine("radiologist") == films[1:]
+    assert mine("radiologist.second") == films
+
+
 def test_what_was_seen_before_the_study_asked_for_calls_is_called_blind_no_more(make_desk: Callable[..., Any]) -> None:
     desk = make_desk()
     film = desk.film(1, decision=MARK)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from sqlalchemy import Connection, Select, func, intersect, literal_column, select, tuple_
+from sqlalchemy import Connection, Select, exists, func, intersect, literal_column, select, tuple_
 
-from carina.archive.desk_tables import DeskFilmRow, DeskWordRow
+from carina.archive.desk_tables import DeskFilmRow, DeskOpeningRow, DeskWordRow
 from carina.errors import ArchiveError
 
 __all__ = ["REPORTED", "Order", "State", "WorklistQuery", "count_open", "due", "query_page", "words_of"]
@@ -47,6 +47,8 @@ class WorklistQuery:
     state, decision : str or None
     search : str
         Beginnings of words: patient's id, accession number, parts of the name; all must fit.
+    uncalled_by : int or None
+        Only films whose output this user has not seen, which in blind reading are those that wait for their call.
     after : tuple of (float, str) or None
         What `Page.following` of the page before said.
     rows : int
@@ -57,6 +59,7 @@ class WorklistQuery:
     state: State | None = None
     decision: str | None = None
     search: str = ""
+    uncalled_by: int | None = None
     after: tuple[float, str] | None = None
     rows: int = 50
 
@@ -135,6 +138,10 @@ def query_page(
             query = query.where(column == value)
     if found is not None:
         query = query.where(table.entry_id.in_(found))
+    if wanted.uncalled_by is not None:
+        row = DeskOpeningRow
+        seen = exists().where(row.entry_id == table.entry_id, row.user_id == wanted.uncalled_by)
+        query = query.where(~seen.where(row.output_at.is_not(None)))
     if wanted.after is not None:
         place, here = tuple_(key, table.entry_id), tuple_(*wanted.after)
         query = query.where(place < here if falling else place > here)

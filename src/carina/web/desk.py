@@ -61,6 +61,7 @@ def _list(request: Request, visitor: Visitor, template: str) -> Response:
         following=None if following is None else f"{following[0]!r} {following[1]}",
         wanted=wanted,
         blind=blind,
+        calls=blind and visitor.may(Permission.judge_films),
         orders=_orders(blind=blind),
         states=_BLIND_STATES if blind else _STATES,
         decisions=() if blind else (*request.app.state.model["classes"], "pneumonia_indeterminate"),
@@ -74,13 +75,15 @@ def _wanted(visitor: Visitor, rows: int, *, blind: bool) -> WorklistQuery:
     state, decision, order = visitor.text("state"), visitor.text("decision"), visitor.text("order")
     orders, sought = _orders(blind=blind), visitor.text("search", 128)
     # who looks for a patient wants every film of theirs
-    everything = visitor.text("all") == "yes" or state == "reported" or bool(sought)
+    mine = blind and visitor.may(Permission.judge_films) and visitor.text("mine") == "yes"
+    everything = mine or visitor.text("all") == "yes" or state == "reported" or bool(sought)
     return WorklistQuery(
         order=cast("Order", order if order in orders else next(iter(orders))),
         open_only=not everything,
         state=cast("State", state) if state in (_BLIND_STATES if blind else _STATES) else None,
         decision=None if blind else decision or None,
         search=sought,
+        uncalled_by=visitor.user.user_id if mine else None,
         after=_after(visitor.text("after")),
         rows=rows,
     )
