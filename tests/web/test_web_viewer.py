@@ -225,6 +225,8 @@ def test_the_prior_film_lies_beside_it_and_moves_alike(
     page, complaints = browse(desk, desk.film(2).entry_id)
     page.locator("#prior").select_option(index=1)
     page.wait_for_selector("#pane-prior.live", timeout=20_000)
+    page.locator("#pane-film").focus()
+    assert page.locator("#said").inner_text().startswith("zoom 1.0")  # whole in half the room, too
     page.locator("#linked").check()
     page.locator("#pane-film").focus()
     page.keyboard.press("i")

@@ -71,7 +71,7 @@ function start(toggle) {
   }
   const sizes = new ResizeObserver(() => {
     engine.resize(true, true);
-    panes.forEach((each) => each.follow());
+    panes.forEach((each) => each.resized());
   });
   panes.forEach((pane) => sizes.observe(pane.element));
   if (other) pair(film, other, acts, state, link);

@@ -16,6 +16,7 @@ export class Pane {
     this.note = element.querySelector(".coming");
     this.id = element.id;
     this.live = false;
+    this.whole = true; // nobody has moved it since it was shown whole
     this.told = () => {};
     this.window = { centre: 0.5, width: 1, inverted: false };
   }
@@ -35,6 +36,7 @@ export class Pane {
     await this.viewport.setStack([imageId]);
     if (before && before !== address) forgetFilm(before);
     this.viewport.resetCamera();
+    this.whole = true;
     this.window = { centre: 0.5, width: 1, inverted: false };
     this.live = true;
     this.note.textContent = "";
@@ -77,6 +79,7 @@ export class Pane {
 
   // The camera alone is set: pan and zoom of viewports drawn without a graphics card are in units of their own.
   aim(focalPoint, parallelScale) {
+    this.whole = false;
     const { position, focalPoint: before } = this.viewport.getCamera();
     const moved = position.map((each, axis) => each + focalPoint[axis] - before[axis]);
     this.viewport.setCamera({ focalPoint, position: moved, parallelScale });
@@ -108,6 +111,7 @@ export class Pane {
 
   turn(degrees) {
     if (!this.live) return;
+    this.whole = false;
     this.viewport.setViewPresentation({ rotation: (this.rotation() + degrees + 360) % 360 });
     this.viewport.render();
     this.follow();
@@ -117,8 +121,19 @@ export class Pane {
     if (!this.live) return;
     this.viewport.setViewPresentation({ rotation: 0 });
     this.viewport.resetCamera();
+    this.whole = true;
     this.window = { centre: 0.5, width: 1, inverted: false };
     this.paint();
+    this.follow();
+  }
+
+  // the pane has another size: a film that was shown whole still is
+  resized() {
+    if (!this.live) return;
+    if (this.whole) {
+      this.viewport.resetCamera();
+      this.viewport.render();
+    }
     this.follow();
   }
 
