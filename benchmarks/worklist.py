@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import secrets
-import socket
 import tempfile
 import threading
 import time
@@ -19,9 +18,9 @@ from typing import Any
 
 import numpy as np
 import uvicorn
-from _service import PASSWORD, SECRET, Browser, fields, postgresql
 from sqlalchemy import insert
 
+from _service import PASSWORD, SECRET, Browser, fields, free_port, postgresql
 from carina.archive import Study, create_study
 from carina.archive.database import writing
 from carina.archive.desk_tables import DeskFilmRow, DeskWordRow
@@ -110,13 +109,15 @@ def fill(study: Study, count: int) -> None:
 def answering(study: Study) -> Iterator[int]:
     """Port of the application, which answers from a thread of this process."""
     app: Any = create_app(study, Settings(), secure=False, model=MODEL)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        yield int(listening.getsockname()[1])
-        server.should_exit = True
-        thread.join(timeout=20)
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", access_log=False))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield port
+    server.should_exit = True
+    thread.join(timeout=20)
 
 
 def timed(browser: Browser, wanted: dict[str, str], pages: int) -> list[float]:
@@ -156,7 +157,8 @@ def measure(place: Path, url: str | None, count: int, pages: int, limit: int) ->
         begin = time.perf_counter()
         fill(study, count)
         study.archive.engine.dispose()
-        print(f"\n{'SQLite' if url is None else 'PostgreSQL'}: {count} films written in {time.perf_counter() - begin:.0f} s")
+        taken = time.perf_counter() - begin
+        print(f"\n{'SQLite' if url is None else 'PostgreSQL'}: {count} films written in {taken:.0f} s")
         print("| page | p50, ms | p95, ms | most, ms |\n|---|---|---|---|")
         worst = 0.0
         with answering(study) as port:
