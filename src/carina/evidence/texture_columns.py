@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -53,6 +55,11 @@ class ColumnFile:
             for group in range(file.num_row_groups):  # all groups at once would stay in memory to the end
                 for batch in file.iter_batches(_BATCH, row_groups=[group], columns=list(names)):
                     yield _numbers(pl.DataFrame(pl.from_arrow(batch)).select(names))
+
+    def about(self, key: str) -> dict[str, Any]:
+        """JSON object that the file's metadata hold under a key; empty where they hold none."""
+        said = None if self.held is not None else (pq.read_schema(self.path).metadata or {}).get(key.encode())
+        return {} if said is None else dict(json.loads(said))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

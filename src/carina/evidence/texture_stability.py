@@ -26,6 +26,7 @@ from carina.statistics.agreement import eta_squared_ranks
 
 __all__ = ["Stability", "StabilityRules", "dependence", "judge_stability", "write_stability"]
 
+_BLOCK = 256
 _Floats = NDArray[np.float64]
 
 
@@ -119,7 +120,12 @@ def dependence(
         rows = np.flatnonzero(inside & np.isin(held, large))
         told.append(f"{stratum}: {', '.join(f'{name} {counts[name]}' for name in large)}")
         names.append(stratum)
-        found = _explained(values[rows], held[rows], least)
+        found = np.concatenate(
+            [
+                _explained(values[rows, start : start + _BLOCK], held[rows], least)
+                for start in range(0, values.shape[1], _BLOCK)
+            ]
+        )
         better = np.isfinite(found) & ~(found <= share)
         share[better], where[better] = found[better], len(names) - 1
     return share, [None if place < 0 else names[place] for place in where.tolist()], told
@@ -176,11 +182,12 @@ def judge_stability(
         pl.coalesce("patient_id", "image_id"), keep="first", maintain_order=True
     )
     rows = first["\x01at"].to_numpy()
+    own = values[rows]
     labels = [value or "" for value in first["label"].to_list()]
     sources = first["source"].to_list()
-    source = dependence(values[rows], labels, sources)
+    source = dependence(own, labels, sources)
     within = [f"{label} of {held}" for label, held in zip(labels, sources, strict=True)]
-    view = dependence(values[rows], within, first["view"].to_list() if "view" in first.columns else [None] * len(rows))
+    view = dependence(own, within, first["view"].to_list() if "view" in first.columns else [None] * len(rows))
     marks = {
         "repeatable": np.nan_to_num(least, nan=-1.0) >= rules.least_icc,
         "source_bound": np.nan_to_num(source[0], nan=0.0) >= rules.most_source,

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from carina.errors import OutputError, TableError
+from carina.evidence.texture_columns import open_columns, values_of
 from carina.evidence.texture_films import FilmMeasured, MeasureOptions
 from carina.evidence.texture_rows import FilmRows
 from carina.texture import TextureSettings
@@ -55,6 +56,8 @@ class FeatureTable:
 
     def of(self, columns: Sequence[str]) -> NDArray[np.float64]:
         """Values of these features, (N, F)."""
+        if tuple(columns) == self.features:
+            return self.values
         place = {name: number for number, name in enumerate(self.features)}
         return self.values[:, [place[name] for name in columns]]
 
@@ -122,7 +125,8 @@ def read_features(path: Path) -> FeatureTable:
     Parameters
     ----------
     path : Path
-        As `write_features` wrote it, or any Parquet file with `image_id` and float64 columns with a dot in their name.
+        As `write_features` wrote it, or any Parquet file with `image_id` and float64 columns with a dot in their name;
+        read a few films at a time.
 
     Returns
     -------
@@ -133,25 +137,16 @@ def read_features(path: Path) -> FeatureTable:
     TableError
         If it cannot be read, has no features, no `image_id`, or a film twice.
     """
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise TableError(f"a feature table must be a readable Parquet file; {str(path)!r} is not: {reason}") from error
-    said = (table.schema.metadata or {}).get(METADATA.encode())
-    features = [field.name for field in table.schema if "." in field.name and pa.types.is_float64(field.type)]
-    if not features or "image_id" not in table.column_names:
+    file = open_columns(path, lambda name, kind: "." in name and kind == pl.Float64())
+    if not file.names or "image_id" not in file.rest.columns:
         raise TableError(
             f"a feature table must have the column image_id and features, numbers with a dot in their name; "
-            f"{str(path)!r} has {len(features)} features"
+            f"{str(path)!r} has {len(file.names)} features"
         )
-    values = np.empty((table.num_rows, len(features)), np.float64)
-    for place, name in enumerate(features):
-        values[:, place] = table.column(name).to_numpy()
-    films = pl.DataFrame(pl.from_arrow(table.drop_columns(features)))
-    if (twice := films["image_id"].is_duplicated().sum()) > 0:
+    if (twice := file.rest["image_id"].is_duplicated().sum()) > 0:
         raise TableError(f"every film of a feature table must stand once; {twice} rows of {str(path)!r} share image_id")
-    return FeatureTable(films, tuple(features), values, {} if said is None else json.loads(said))
+    values = values_of(file, file.names, np.ones(file.rest.height, np.bool_))
+    return FeatureTable(file.rest, file.names, values, file.about(METADATA))
 
 
 def measured_as(table: FeatureTable, options: MeasureOptions) -> MeasureOptions:
