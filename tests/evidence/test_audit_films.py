@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from carina.evidence.shortcut_changes import border_only, lung_cover, lungs_black, markers_removed
+from carina.evidence.shortcut_changes import border_only, markers_removed
 from carina.evidence.shortcut_phantoms import SHORTCUTS, PhantomPool, plant_cohort
 from carina.evidence.shortcut_readers import auc_loss, cramers_v, source_gap, tell_class, tell_source
 from carina.evidence.shortcut_signs import SIGNS, film_signs
+from carina.imaging.lung_cover import lung_cover, lungs_black
 from carina.imaging.lung_fields import LungFields
 
 SIDE = 128

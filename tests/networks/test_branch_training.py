@@ -18,6 +18,7 @@ from carina.inference import open_session  # noqa: E402
 from carina.networks import Recipe, build_network, export_onnx, model_card  # noqa: E402
 from carina.networks.branch_judgement import judge_boxes, matched  # noqa: E402
 from carina.networks.classifier import FilmClassifier  # noqa: E402
+from carina.networks.film_data import Batch  # noqa: E402
 from carina.networks.film_network import FilmNetwork  # noqa: E402
 from carina.sampling import FilmTable, read_film_table  # noqa: E402
 from carina.tasks import default_task  # noqa: E402
@@ -170,7 +171,8 @@ def test_joint_training_learns_classes_and_branches_in_one_step(table: FilmTable
     model.log = lambda *_, **__: None  # type: ignore[method-assign] # no engine listens
     targets = torch.zeros(4, 4, dtype=torch.bool)
     targets[:, 0] = True
-    batch = (torch.randint(0, 255, (4, 64, 64), dtype=torch.uint8), targets, torch.ones(4), torch.ones(4))
+    drawn = torch.randint(0, 255, (4, 64, 64), dtype=torch.uint8)
+    batch = Batch(drawn, targets, torch.ones(4), torch.ones(4), torch.empty(4, 0, dtype=torch.uint8))
     torch.autograd.backward(model.training_step(batch, 0))
     assert model.network.branches is not None
     for module in (

@@ -43,6 +43,17 @@ def test_normal_film_is_drawn_towards_even_kinds() -> None:
     assert _loss("normal", evenness=0.5) == pytest.approx(-math.log(0.4) + 0.5 * uneven, rel=1e-5)
 
 
+def test_a_silent_film_is_drawn_towards_even_whatever_its_label() -> None:
+    task = default_task()
+    loss = FilmLoss(task, evenness=0.0, smoothing=0.0)
+    targets = torch.from_numpy(task.targets(["covid19"]))
+    told = loss(_P.log(), targets, torch.ones(1), torch.ones(1), torch.tensor([True]))
+    # divergence of even from (0.4, 0.6), and from (1/2, 1/3, 1/6) within pneumonia
+    root = -(math.log(0.4) + math.log(0.6)) / 2 - math.log(2)
+    kinds = -(math.log(1 / 2) + math.log(1 / 3) + math.log(1 / 6)) / 3 - math.log(3)
+    assert float(told) == pytest.approx(root + kinds, rel=1e-5)
+
+
 def test_gradient_stays_finite_for_certain_logits() -> None:
     task = default_task()
     logits = torch.tensor([[60.0, -60.0, -60.0, -60.0]], requires_grad=True)

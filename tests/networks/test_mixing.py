@@ -8,7 +8,7 @@ import torch
 
 from carina.errors import TrainingError
 from carina.networks.classifier import FilmClassifier
-from carina.networks.mixing import StyleMixing, mix_spectra
+from carina.networks.mixing import StyleMixing, hide_lungs, mix_spectra
 from carina.networks.recipe import Recipe
 from carina.tasks import default_task
 
@@ -57,3 +57,29 @@ def test_the_finished_network_has_nothing_left_of_it() -> None:
 def test_style_mixing_needs_layers_to_sit_behind() -> None:
     with pytest.raises(TrainingError, match="style mixing needs the network 'efficientnet_lite0'"):
         FilmClassifier(default_task(), Recipe(network="seed_cnn", pretrained=False, style_mixing=0.5, size=32))
+
+
+def _films() -> tuple[torch.Tensor, torch.Tensor]:
+    """Three films of one grey each, 10, 20 and 30; their lungs are the two middle columns, the third film has none."""
+    films = torch.stack([torch.full((4, 4), grey, dtype=torch.uint8) for grey in (10, 20, 30)])
+    cover = torch.zeros(3, 4, 4, dtype=torch.uint8)
+    cover[:2, :, 1:3] = 1
+    return films, torch.stack([torch.where(cover > 0, torch.zeros_like(films), films), cover], 1)
+
+
+def test_films_without_lungs_are_black_there_and_said_to_be_silent() -> None:
+    shown, silent = hide_lungs(*_films(), lungless=1.0, surroundings=1.0)
+    assert silent.tolist() == [True, True, False]
+    assert shown[0].tolist() == [[10, 0, 0, 10]] * 4
+    assert shown[2].unique().tolist() == [30]
+
+
+def test_lungs_come_to_lie_in_the_surroundings_of_another_film() -> None:
+    torch.manual_seed(2)
+    rows = set()
+    for _ in range(20):
+        shown, silent = hide_lungs(*_films(), lungless=0.0, surroundings=1.0)
+        assert not silent.any()
+        assert shown[2].unique().tolist() == [30]
+        rows.add(tuple(shown[0][0].tolist()))
+    assert rows == {(10, 10, 10, 10), (20, 10, 10, 20)}

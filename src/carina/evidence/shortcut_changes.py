@@ -12,37 +12,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from carina.imaging.lung_fields import LEFT, RIGHT, LungFields
+from carina.imaging.lung_cover import lung_cover, lungs_black
+from carina.imaging.lung_fields import LungFields
 from carina.types import Array
 
-__all__ = ["CHANGES", "LUNGLESS", "border_only", "lung_cover", "lungs_black", "markers_removed", "outside"]
+__all__ = ["CHANGES", "LUNGLESS", "border_only", "markers_removed", "outside"]
 
-_WIDENED = 0.03
 _BOX_WIDENED = 0.02
 _MARKER_SIZE = 0.09
 _MARKER_LIFT = 0.25
 _MARKER_HALO = 0.012
 _WORKING_SIDE = 512
 _HALF = 0.5
-
-
-def lungs_black(pixels: Array, fields: LungFields) -> Array:
-    """Black out the lungs: each field's convex hull, widened by 3 % of the film's longer side.
-
-    The hull, not the outline: an opacity at the edge of a lung dents the outline found, which would tell the disease.
-
-    Parameters
-    ----------
-    pixels : ndarray of float32, (H, W)
-        In [0, 1].
-    fields : LungFields
-        Of this film.
-
-    Returns
-    -------
-    ndarray of float32, (H, W)
-    """
-    return np.asarray(np.where(lung_cover(fields), np.float32(0.0), pixels), dtype=np.float32)
 
 
 def border_only(pixels: Array, fields: LungFields) -> Array:
@@ -104,16 +85,6 @@ CHANGES: dict[str, Callable[[Array, LungFields], Array]] = {
 
 LUNGLESS = ("lungs_black", "border_only")
 """Changes after which nothing of the disease is left."""
-
-
-def lung_cover(fields: LungFields) -> NDArray[np.bool_]:
-    """Convex hull of each lung field, widened by 3 % of the film's longer side, (H, W)."""
-    cover = np.zeros(fields.mask.shape, np.uint8)
-    for side in (RIGHT, LEFT):
-        points = cv2.findNonZero((fields.mask == side).astype(np.uint8))
-        if points is not None:
-            cv2.fillConvexPoly(cover, cv2.convexHull(points), 1)
-    return np.asarray(cv2.dilate(cover, _disc(2 * _WIDENED * max(cover.shape))) > 0, dtype=np.bool_)
 
 
 def outside(fields: LungFields, side: int) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from carina.networks.branch_losses import branch_step
 from carina.networks.film_data import Batch, epoch_seed
 from carina.networks.film_network import FilmNetwork
 from carina.networks.losses import FilmLoss
-from carina.networks.mixing import StyleMixing, mix_spectra
+from carina.networks.mixing import StyleMixing, hide_lungs, mix_spectra
 from carina.networks.recipe import Recipe
 from carina.networks.registry import build_network
 from carina.tasks import Task
@@ -70,15 +70,20 @@ class FilmClassifier(lightning.LightningModule):
 
     def training_step(self, batch: Batch, number: int) -> Tensor:
         """Loss of one augmented batch, and in the joint mode of a batch of made opacities beside it."""
-        films, targets, root, inner = batch
+        films, targets, root, inner, without = batch
+        silent = None
+        if self.recipe.needs_lungless:
+            films, silent = hide_lungs(
+                films, without, lungless=self.recipe.lungless, surroundings=self.recipe.surroundings
+            )
         augmented, _ = self.augmentation(_scaled(films))
         augmented = mix_spectra(augmented, self.recipe.spectrum_mixing)
         if self.branch_films is None:
             logits = self.network(augmented.contiguous(memory_format=torch.channels_last))
-            loss: Tensor = self.loss(logits.float(), targets, root, inner)
+            loss: Tensor = self.loss(logits.float(), targets, root, inner, silent)
         else:
             logits, beside = self._beside(augmented, number)
-            loss = self.loss(logits.float(), targets, root, inner) + self.recipe.branch_weight * beside
+            loss = self.loss(logits.float(), targets, root, inner, silent) + self.recipe.branch_weight * beside
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(films))
         return loss
 
@@ -99,7 +104,7 @@ class FilmClassifier(lightning.LightningModule):
 
     def validation_step(self, batch: Batch, _number: int) -> None:
         """Loss of one batch of `tune`, as it is."""
-        films, targets, root, inner = batch
+        films, targets, root, inner, _ = batch
         loss = self.tune_loss(self(films).float(), targets, root, inner)
         self.log("tune_loss", loss, prog_bar=True, sync_dist=True, batch_size=len(films))
 

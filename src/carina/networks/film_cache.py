@@ -16,16 +16,23 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from carina import __version__
 from carina.errors import FilmRejectedError, TrainingError
 from carina.imaging import Standardisation, read_film, standardise
+from carina.imaging.framing import frame_film
+from carina.imaging.lung_cover import lung_cover, lungs_black
+from carina.imaging.lung_fields import LungFields
 from carina.inference.lungs import LungFinder
 from carina.sampling import FilmTable, perceptual_hash
-from carina.types import Bytes
+from carina.types import Array, Bytes
 
 __all__ = ["CachedFilms", "cache_films"]
+
+_FILMS, _LUNGLESS = "films.npy", "lungless.npy"
+_HALF = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +49,16 @@ class CachedFilms:
         Row and reason of the films that could not be read; their array is zeros.
     unframed : list of int
         Rows whose lung fields were implausible, so that a framing that rests on lungs shows the whole film.
+    lungless : ndarray of uint8, (N, 2, S, S), or None
+        Where asked for: each film with its lungs blacked out, framed as before, and the cover that blacked them (1
+        there). Without plausible lungs the cover is all zeros. Memory-mapped.
     """
 
     films: Bytes
     hashes: list[str]
     refused: dict[int, str]
     unframed: list[int] = field(default_factory=list)
+    lungless: Bytes | None = None
 
 
 def cache_films(
@@ -55,6 +66,7 @@ def cache_films(
     spec: Standardisation,
     folder: Path,
     *,
+    lungless: bool = False,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> CachedFilms:
@@ -65,7 +77,9 @@ def cache_films(
     table : FilmTable
     spec : Standardisation
     folder : Path
-        Holds ``films.npy`` and ``films.json``; made when absent.
+        Holds ``films.npy``, ``films.json`` and where wanted ``lungless.npy``; made when absent.
+    lungless : bool
+        Whether each film is also wanted with its lungs blacked out.
     workers : int
         Processes that read films.
     progress : callable, optional
@@ -81,22 +95,25 @@ def cache_films(
         If no film could be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    array_file, note_file = folder / "films.npy", folder / "films.json"
-    made_of = _fingerprint(table, spec)
+    array_file, note_file = folder / _FILMS, folder / "films.json"
+    made_of = _fingerprint(table, spec, lungless=lungless)
     if note_file.is_file() and array_file.is_file():
         note = json.loads(note_file.read_text("utf-8"))
         if note["made_of"] == made_of:
-            return _opened(array_file, note)
+            return _opened(folder, note)
     note_file.unlink(missing_ok=True)
     shape = (len(table), spec.size, spec.size)
     films = np.lib.format.open_memmap(array_file, mode="w+", dtype=np.uint8, shape=shape)
+    without = _without_lungs(folder, shape, wanted=lungless)
     note = {"made_of": made_of, "hashes": [], "refused": {}, "unframed": []}
-    for row, result in enumerate(_read_all(table.paths, spec, workers)):
+    for row, result in enumerate(_read_all(table.paths, spec, workers, lungless=lungless)):
         if isinstance(result, str):
             note["refused"][str(row)] = result
             note["hashes"].append("")
         else:
             films[row] = result.film
+            if without is not None and result.lungless is not None:
+                without[row] = result.lungless
             note["hashes"].append(result.hash)
             if not result.framed:
                 note["unframed"].append(row)
@@ -105,18 +122,34 @@ def cache_films(
     if len(note["refused"]) == len(table):
         raise TrainingError(f"no film of the table can be read; the first: {note['refused']['0']}")
     films.flush()
+    if without is not None:
+        without.flush()
     note_file.write_text(json.dumps(note), "utf-8")
-    return _opened(array_file, note)
+    return _opened(folder, note)
 
 
-def _opened(array_file: Path, note: dict[str, Any]) -> CachedFilms:
+def _without_lungs(
+    folder: Path, shape: tuple[int, int, int], *, wanted: bool
+) -> np.memmap[Any, np.dtype[np.uint8]] | None:
+    file = folder / _LUNGLESS
+    file.unlink(missing_ok=True)
+    if not wanted:
+        return None
+    return np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=(shape[0], 2, *shape[1:]))
+
+
+def _opened(folder: Path, note: dict[str, Any]) -> CachedFilms:
     refused = {int(row): reason for row, reason in note["refused"].items()}
-    return CachedFilms(np.load(array_file, mmap_mode="r"), note["hashes"], refused, note["unframed"])
+    films = np.load(folder / _FILMS, mmap_mode="r")
+    without = np.load(folder / _LUNGLESS, mmap_mode="r") if (folder / _LUNGLESS).is_file() else None
+    return CachedFilms(films, note["hashes"], refused, note["unframed"], without)
 
 
-def _fingerprint(table: FilmTable, spec: Standardisation) -> str:
+def _fingerprint(table: FilmTable, spec: Standardisation, *, lungless: bool) -> str:
     parts = [__version__, spec.model_dump_json()]
-    if spec.needs_lungs:
+    if lungless:
+        parts.append("lungless")
+    if spec.needs_lungs or lungless:
         parts.append(_finder().identity["sha256"])
     for path in table.paths:
         status = path.stat() if path.exists() else None
@@ -129,10 +162,11 @@ class _Read:
     film: Bytes
     hash: str
     framed: bool
+    lungless: Bytes | None
 
 
-def _read_all(paths: list[Path], spec: Standardisation, workers: int) -> Iterator[_Read | str]:
-    read = partial(_read_one, spec=spec)
+def _read_all(paths: list[Path], spec: Standardisation, workers: int, *, lungless: bool) -> Iterator[_Read | str]:
+    read = partial(_read_one, spec=spec, lungless=lungless)
     if workers <= 1:
         yield from map(read, paths)
         return
@@ -140,14 +174,23 @@ def _read_all(paths: list[Path], spec: Standardisation, workers: int) -> Iterato
         yield from pool.map(read, paths, chunksize=32)
 
 
-def _read_one(path: Path, spec: Standardisation) -> _Read | str:
+def _read_one(path: Path, spec: Standardisation, *, lungless: bool) -> _Read | str:
     try:
         film = read_film(path)
     except FilmRejectedError as error:
         return error.message
-    fields = _finder().find(film) if spec.needs_lungs else None
+    fields = _finder().find(film) if spec.needs_lungs or lungless else None
     framed = fields is None or fields.plausible
-    return _Read(standardise(film.pixels, spec, fields), perceptual_hash(film.pixels), framed)
+    without = _black(film.pixels, spec, fields) if lungless and fields is not None and fields.plausible else None
+    return _Read(standardise(film.pixels, spec, fields), perceptual_hash(film.pixels), framed, without)
+
+
+def _black(pixels: Array, spec: Standardisation, fields: LungFields) -> Bytes:
+    """Film with its lungs blacked out, and the cover, both framed as the film is, (2, S, S)."""
+    frame = frame_film((pixels.shape[0], pixels.shape[1]), spec.size, fields if spec.needs_lungs else None)
+    cover = frame.crop(lung_cover(fields)).astype(np.float32)
+    covered = cv2.resize(cover, (spec.size, spec.size), interpolation=cv2.INTER_AREA) > _HALF
+    return np.stack([standardise(lungs_black(pixels, fields), spec, fields), covered.astype(np.uint8)])
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning
 import numpy as np
@@ -18,8 +18,26 @@ from carina.types import Bytes
 
 __all__ = ["Batch", "FilmData", "FilmPart", "epoch_seed"]
 
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Films uint8 (B, S, S), targets bool (B, K), root and inner weights (B,)."""
+
+class Batch(NamedTuple):
+    """Films of one step.
+
+    Attributes
+    ----------
+    films : Tensor of uint8, (B, S, S)
+    targets : Tensor of bool, (B, K)
+    root, inner : Tensor, (B,)
+        Weights in the loss.
+    lungless : Tensor of uint8, (B, 2, S, S)
+        Film with its lungs blacked out, and the cover (0 or 1); empty, (B, 0), where training does without.
+    """
+
+    films: Tensor
+    targets: Tensor
+    root: Tensor
+    inner: Tensor
+    lungless: Tensor
+
 
 _EPOCH_STRIDE = 1_000_003
 
@@ -40,10 +58,19 @@ class FilmPart(Dataset[Batch]):
     targets : ndarray of bool, (M, K)
     weights : FilmWeights
         Of the part's films.
+    lungless : ndarray of uint8, (N, 2, S, S), or None
+        As `CachedFilms` has it.
     """
 
-    def __init__(self, films: Bytes, rows: NDArray[np.intp], targets: NDArray[np.bool_], weights: FilmWeights) -> None:
-        self.films, self.rows = films, rows
+    def __init__(
+        self,
+        films: Bytes,
+        rows: NDArray[np.intp],
+        targets: NDArray[np.bool_],
+        weights: FilmWeights,
+        lungless: Bytes | None = None,
+    ) -> None:
+        self.films, self.rows, self.lungless = films, rows, lungless
         self.targets = torch.from_numpy(targets)
         self.root, self.inner = torch.from_numpy(weights.root), torch.from_numpy(weights.inner)
         self.draw = weights.draw
@@ -56,7 +83,10 @@ class FilmPart(Dataset[Batch]):
         chosen = self.order[np.asarray(numbers)]
         index = torch.from_numpy(chosen)
         films = torch.from_numpy(np.ascontiguousarray(self.films[self.rows[chosen]]))
-        return films, self.targets[index], self.root[index], self.inner[index]
+        without = torch.empty((len(chosen), 0), dtype=torch.uint8)
+        if self.lungless is not None:
+            without = torch.from_numpy(np.ascontiguousarray(self.lungless[self.rows[chosen]]))
+        return Batch(films, self.targets[index], self.root[index], self.inner[index], without)
 
 
 def _as_is(batch: Any) -> Any:

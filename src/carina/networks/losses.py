@@ -48,7 +48,14 @@ class FilmLoss(nn.Module):
             for group, members in task.groups.items()
         ]
 
-    def forward(self, logits: Tensor, targets: Tensor, root_weights: Tensor, inner_weights: Tensor) -> Tensor:
+    def forward(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        root_weights: Tensor,
+        inner_weights: Tensor,
+        silent: Tensor | None = None,
+    ) -> Tensor:
         """Mean weighted loss of a batch.
 
         Parameters
@@ -58,6 +65,8 @@ class FilmLoss(nn.Module):
             Classes that each film's label stands for.
         root_weights, inner_weights : Tensor, (B,)
             At least 0.
+        silent : Tensor of bool, (B,), or None
+            Films that say nothing: whatever their label, each level is drawn towards even.
 
         Returns
         -------
@@ -68,19 +77,26 @@ class FilmLoss(nn.Module):
         root = torch.stack([_log_sum(log_p, unit > 0) for unit in self.unit_of.T], 1)
         units = targets.float() @ self.unit_of > 0
         total = root_weights * self._level(root, units)
+        quiet = _from_even(root)
         for unit, members in self.groups:
             within = log_p[:, members].log_softmax(1)
             chosen = targets[:, members]
             inside = chosen.any(1) & (units.sum(1) == 1)
             fallback = torch.where(inside[:, None], chosen, torch.ones_like(chosen))
             total = total + torch.where(inside, inner_weights * self._level(within, fallback), 0.0)
-            even = -within.mean(1) - torch.log(torch.tensor(float(len(members))))
+            even = _from_even(within)
             total = total + torch.where(units[:, unit], 0.0, self.evenness * root_weights * even)
-        return total.mean()
+            quiet = quiet + even
+        return (total if silent is None else torch.where(silent, quiet, total)).mean()
 
     def _level(self, log_p: Tensor, allowed: Tensor) -> Tensor:
         likelihood = log_p.masked_fill(~allowed, -torch.inf).logsumexp(1)
         return -(1.0 - self.smoothing) * likelihood - self.smoothing * log_p.mean(1) * (~allowed).any(1)
+
+
+def _from_even(log_p: Tensor) -> Tensor:
+    """Divergence of the even distribution from these, (B,); 0 where they are even."""
+    return -log_p.mean(1) - torch.log(torch.tensor(float(log_p.shape[1])))
 
 
 def _log_sum(log_p: Tensor, chosen: Tensor | Sequence[bool]) -> Tensor:

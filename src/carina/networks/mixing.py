@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-__all__ = ["StyleMixing", "mix_spectra"]
+__all__ = ["StyleMixing", "hide_lungs", "mix_spectra"]
 
 _BETA = 0.1
 _EPS = 1e-6
@@ -48,6 +48,39 @@ def mix_spectra(films: Tensor, share: float) -> Tensor:
     mixed = torch.polar(amplitude + part * (other - amplitude), phase)
     back = torch.fft.irfft2(mixed, s=films.shape[-2:]).clamp(0.0, 1.0)
     return torch.where(chosen.view(-1, 1, 1, 1), back, films)
+
+
+def hide_lungs(films: Tensor, without: Tensor, *, lungless: float, surroundings: float) -> tuple[Tensor, Tensor]:
+    """Show some films without their lungs, and some lungs in the surroundings of another film.
+
+    The first say nothing of the disease, and the loss draws them towards even; the second keep their label, though
+    what lies around the lungs is another patient's, another hospital's.
+
+    Parameters
+    ----------
+    films : Tensor of uint8, (B, S, S)
+    without : Tensor of uint8, (B, 2, S, S)
+        Film with its lungs blacked out, and the cover; a film whose cover is empty stays as it is.
+    lungless, surroundings : float
+        Probabilities, in [0, 1]; the first is drawn first, and the second among the films left.
+
+    Returns
+    -------
+    tuple of Tensor
+        Films (B, S, S), and bool (B,): those without lungs. Draws come from torch's global generator.
+
+    References
+    ----------
+    Backgrounds exchanged: K. Xiao et al., ICLR 2021, arXiv:2006.09994.
+    """
+    black, cover = without[:, 0], without[:, 1] > 0
+    known = cover.flatten(1).any(1)
+    silent = (torch.rand(len(films), device=films.device) < lungless) & known
+    order = torch.randperm(len(films), device=films.device)
+    moved = (torch.rand(len(films), device=films.device) < surroundings) & known & known[order] & ~silent
+    elsewhere = torch.where(cover, films, black[order])
+    shown = torch.where(moved.view(-1, 1, 1), elsewhere, films)
+    return torch.where(silent.view(-1, 1, 1), black, shown), silent
 
 
 class StyleMixing(nn.Module):

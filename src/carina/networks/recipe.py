@@ -42,6 +42,10 @@ class Recipe(BaseModel):
     style_mixing: float = Field(
         0.0, ge=0, le=1, description="share of batches that mix channel statistics (efficientnet_lite0)"
     )
+    lungless: float = Field(
+        0.0, ge=0, lt=1, description="share of films shown with their lungs blacked out, and drawn towards even"
+    )
+    surroundings: float = Field(0.0, ge=0, le=1, description="share of films shown in another film's surroundings")
     one_sided: float = Field(0.3, ge=0, le=1, description="root weight of films from sources on one side of the root")
     evenness: float = Field(0.3, ge=0, le=1, description="pull of ungrouped films towards even groups")
     smoothing: float = Field(0.05, ge=0, lt=0.5, description="label smoothing")
@@ -74,6 +78,11 @@ class Recipe(BaseModel):
     def joint(self) -> bool:
         """Whether the branches learn beside the classifier and change it."""
         return self.branches and self.branch_backbone == "joint"
+
+    @property
+    def needs_lungless(self) -> bool:
+        """Whether training asks for films with their lungs blacked out."""
+        return self.lungless > 0 or self.surroundings > 0
 
     def of_classifier(self) -> dict[str, object]:
         """Give the settings that decide the classifier's weights, as JSON; those of frozen branches do not."""

@@ -151,7 +151,14 @@ def prepare(
     TrainingError
         If no film can be read, or `train` or `tune` would be empty.
     """
-    cache = cache_films(table, recipe.standardisation(), out / "cache", workers=workers, progress=progress)
+    cache = cache_films(
+        table,
+        recipe.standardisation(),
+        out / "cache",
+        lungless=recipe.needs_lungless,
+        workers=workers,
+        progress=progress,
+    )
     rows = np.array([row for row in range(len(table)) if row not in cache.refused], dtype=np.intp)
     refused = {table.image_ids[row]: reason for row, reason in cache.refused.items()}
     readable = table.with_frame(table.frame[rows])
@@ -264,7 +271,9 @@ def _data(prepared: Prepared, task: Task, recipe: Recipe) -> FilmData:
     for name in ("train", "tune"):
         chosen = split == name
         weights = film_weights(list(labels[chosen]), list(sources[chosen]), task, one_sided=recipe.one_sided)
-        parts[name] = FilmPart(prepared.cache.films, prepared.rows[chosen], task.targets(list(labels[chosen])), weights)
+        without = prepared.cache.lungless if name == "train" and recipe.needs_lungless else None
+        targets = task.targets(list(labels[chosen]))
+        parts[name] = FilmPart(prepared.cache.films, prepared.rows[chosen], targets, weights, without)
     draw = None
     if recipe.paper_sizes:
         train = prepared.table.part("train")
