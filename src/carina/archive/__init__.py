@@ -11,6 +11,7 @@ from carina.archive.exchange import Exchange, OwedItem
 from carina.archive.films import FILM_SCHEMA, FilmRecord, LedgerEntry, Outcome
 from carina.archive.jobs import JobState, StudyJob, StudyJobs
 from carina.archive.labels import LabelCounts
+from carina.archive.objects import FoundSeries, FoundStudy, ObjectQuery, ObjectScope, ResultObjects, StoredObject
 from carina.archive.programmes import Covered, NewProgramme, Person, Programme, Programmes, age_on
 from carina.archive.reading_models import LEAST_REASON, Activation, NewModel, ReadingModels
 from carina.archive.sheets import Sheet, Sheets, SheetState
@@ -38,6 +39,8 @@ __all__ = [
     "DeskResult",
     "Exchange",
     "FilmRecord",
+    "FoundSeries",
+    "FoundStudy",
     "JobState",
     "KeptCall",
     "Kind",
@@ -47,6 +50,8 @@ __all__ = [
     "NewFilm",
     "NewModel",
     "NewProgramme",
+    "ObjectQuery",
+    "ObjectScope",
     "Order",
     "Organisation",
     "Outcome",
@@ -57,6 +62,7 @@ __all__ = [
     "Programmes",
     "ReadingModels",
     "RecordSet",
+    "ResultObjects",
     "Role",
     "Session",
     "Sheet",
@@ -66,6 +72,7 @@ __all__ = [
     "State",
     "Store",
     "StoredFile",
+    "StoredObject",
     "Study",
     "StudyFile",
     "StudyJob",

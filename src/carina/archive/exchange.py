@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
@@ -17,8 +17,7 @@ from sqlalchemy import Connection, Engine, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from carina.archive.database import reading, writing
-from carina.archive.desk_tables import ResultObjectRow
-from carina.archive.objects import StoredObject
+from carina.archive.objects import StoredObject, keep_objects
 from carina.archive.tables import OutboxRow
 
 __all__ = ["Exchange", "OwedItem", "OwedKind", "owe"]
@@ -127,9 +126,7 @@ class Exchange:
     def made(self, item: OwedItem, objects: Sequence[StoredObject], *, organisation_id: int) -> None:
         """Note result objects whose files are durable, and that they are to be sent, in one transaction."""
         with writing(self._engine) as connection:
-            for each in objects:
-                values = {**asdict(each), "organisation_id": organisation_id}
-                connection.execute(_insert(connection, ResultObjectRow).values(**values).on_conflict_do_nothing())
+            keep_objects(connection, objects, organisation_id=organisation_id)
             owe(connection, OwedItem("send", "", "", item.sop_instance_uid, body=item.body))
             _settle(connection, item.item_id, {"state": "sent", "sent_at": _now(), "error": None})
 

@@ -6,17 +6,17 @@ What DICOMweb lists and returns, and what a node sends to its PACS, are the same
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Engine, Select, select
+from sqlalchemy import Connection, Engine, Select, exists, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from carina.archive.database import reading, writing
-from carina.archive.desk_tables import DeskFilmRow, ResultObjectRow
+from carina.archive.desk_tables import DeskFilmRow, DeskOpeningRow, ResultObjectRow
 
-__all__ = ["ObjectQuery", "ResultObjects", "StoredObject"]
+__all__ = ["FoundSeries", "FoundStudy", "ObjectQuery", "ObjectScope", "ResultObjects", "StoredObject", "keep_objects"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,31 +53,95 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class ObjectQuery:
-    """What is looked for; everything that is given must fit exactly.
+    """What is looked for; everything that is given must fit exactly, one of several UIDs.
 
     Attributes
     ----------
-    study_uid, series_uid, sop_class_uid, sop_instance_uid : str or None
+    study_uids, series_uids, sop_class_uids, sop_instance_uids : tuple of str
+        Empty for any.
     patient_id, accession_number : str or None
         Of the film.
     most, skip : int
         Rows.
     """
 
-    study_uid: str | None = None
-    series_uid: str | None = None
-    sop_class_uid: str | None = None
-    sop_instance_uid: str | None = None
+    study_uids: tuple[str, ...] = ()
+    series_uids: tuple[str, ...] = ()
+    sop_class_uids: tuple[str, ...] = ()
+    sop_instance_uids: tuple[str, ...] = ()
     patient_id: str | None = None
     accession_number: str | None = None
     most: int = 1_000
     skip: int = 0
 
 
-_NAMES = [each.name for each in fields(StoredObject)]
-_COLUMNS = [getattr(ResultObjectRow, name) for name in _NAMES]
-_OF_FILM = ("patient_id", "accession_number")
-_OF_OBJECT = ("study_uid", "series_uid", "sop_class_uid", "sop_instance_uid")
+@dataclass(frozen=True, slots=True)
+class ObjectScope:
+    """Whose objects are looked at.
+
+    Attributes
+    ----------
+    organisation_id : int
+    referrer_id : int or None
+        Of the organisation's films, the requests of one user alone.
+    blind_reader : tuple of (int, bool) or None
+        A user, and whether they judge films: objects of films whose output is open to them alone, as
+        `carina.archive.BlindReading` tells; None where a study has no blind reading.
+    """
+
+    organisation_id: int
+    referrer_id: int | None
+    blind_reader: tuple[int, bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSeries:
+    """A series of result objects.
+
+    Attributes
+    ----------
+    study_uid, series_uid : str
+    path : str
+        Of the file of one of its objects.
+    instances : int
+    """
+
+    study_uid: str
+    series_uid: str
+    path: str
+    instances: int
+
+
+@dataclass(frozen=True, slots=True)
+class FoundStudy:
+    """A study that holds result objects.
+
+    Attributes
+    ----------
+    study_uid : str
+    path : str
+        Of the file of one of its objects.
+    series, instances : int
+        That are result objects.
+    sop_class_uids : tuple of str
+    """
+
+    study_uid: str
+    path: str
+    series: int
+    instances: int
+    sop_class_uids: tuple[str, ...]
+
+
+_Row: Final[Any] = ResultObjectRow
+_COLUMNS: Final = [getattr(_Row, each.name) for each in fields(StoredObject)]
+_OF_OBJECT: Final = {
+    "study_uids": _Row.study_uid,
+    "series_uids": _Row.series_uid,
+    "sop_class_uids": _Row.sop_class_uid,
+    "sop_instance_uids": _Row.sop_instance_uid,
+}
+_OF_FILM: Final = ("patient_id", "accession_number")
 
 
 class ResultObjects:
@@ -99,47 +163,71 @@ class ResultObjects:
         int
             How many are new.
         """
-        new = 0
         with writing(self._engine) as connection:
-            dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
-            for each in objects:
-                values = {**asdict(each), "organisation_id": organisation_id, "made_at": each.made_at or time.time()}
-                statement = dialect.insert(ResultObjectRow).values(**values).on_conflict_do_nothing()
-                new += connection.execute(statement.returning(ResultObjectRow.object_id)).first() is not None
-        return new
+            return keep_objects(connection, objects, organisation_id=organisation_id)
 
-    def find(self, wanted: ObjectQuery, *, organisation_id: int, referrer_id: int | None) -> list[StoredObject]:
-        """Objects of an organisation's films, and of one referrer's where one is named; oldest first."""
-        query = self._query(_COLUMNS, wanted, organisation_id, referrer_id)
-        query = query.order_by(ResultObjectRow.object_id).offset(wanted.skip).limit(wanted.most)
+    def find(self, wanted: ObjectQuery, scope: ObjectScope) -> list[StoredObject]:
+        """Objects, oldest first."""
+        query = _matching(select(*_COLUMNS), wanted, scope).order_by(_Row.object_id)
         with reading(self._engine) as connection:
-            return [StoredObject(*row) for row in connection.execute(query)]
+            return [StoredObject(*row) for row in connection.execute(query.offset(wanted.skip).limit(wanted.most))]
 
-    def studies(
-        self, wanted: ObjectQuery, *, organisation_id: int, referrer_id: int | None
-    ) -> list[Mapping[str, str | None]]:
-        """Return the studies that the objects belong to: ``study_uid``, ``entry_id`` of one film of each."""
-        columns = [ResultObjectRow.study_uid, ResultObjectRow.entry_id]
-        query = self._query(columns, wanted, organisation_id, referrer_id).distinct()
-        query = query.order_by(ResultObjectRow.study_uid, ResultObjectRow.entry_id)
-        found: dict[str, Mapping[str, str | None]] = {}
+    def series(self, wanted: ObjectQuery, scope: ObjectScope) -> list[FoundSeries]:
+        """Series that hold such objects, by their UIDs."""
+        keys = (_Row.study_uid, _Row.series_uid)
+        matching = _matching(select(*keys), wanted, scope).distinct().order_by(*keys)
         with reading(self._engine) as connection:
-            for row in connection.execute(query.offset(wanted.skip).limit(wanted.most)).mappings():
-                found.setdefault(str(row["study_uid"]), dict(row))
-        return list(found.values())
+            some = connection.execute(matching.offset(wanted.skip).limit(wanted.most)).fetchall()
+            whole = ObjectQuery(series_uids=tuple(row.series_uid for row in some))
+            counted = select(*keys, func.min(_Row.path), func.count())
+            query = _matching(counted, whole, scope).group_by(*keys)
+            known = {(row[0], row[1]): FoundSeries(*row) for row in connection.execute(query)} if some else {}
+        return [known[row.study_uid, row.series_uid] for row in some]
 
-    def _query(
-        self, columns: Sequence[Any], wanted: ObjectQuery, organisation_id: int, referrer_id: int | None
-    ) -> Select[Any]:
-        query = select(*columns).join(DeskFilmRow, DeskFilmRow.entry_id == ResultObjectRow.entry_id)
-        query = query.where(
-            ResultObjectRow.organisation_id == organisation_id, DeskFilmRow.organisation_id == organisation_id
-        )
-        if referrer_id is not None:
-            query = query.where(DeskFilmRow.referrer_id == referrer_id)
-        for table, names in ((ResultObjectRow, _OF_OBJECT), (DeskFilmRow, _OF_FILM)):
-            for name in names:
-                value = getattr(wanted, name)
-                if value is not None:
-                    query = query.where(getattr(table, name) == value)
-        return query
+    def studies(self, wanted: ObjectQuery, scope: ObjectScope) -> list[FoundStudy]:
+        """Studies that hold such objects, by their UIDs."""
+        matching = _matching(select(_Row.study_uid), wanted, scope).distinct().order_by(_Row.study_uid)
+        with reading(self._engine) as connection:
+            some = list(connection.execute(matching.offset(wanted.skip).limit(wanted.most)).scalars())
+            if not some:
+                return []
+            told = select(_Row.study_uid, _Row.series_uid, _Row.sop_class_uid, _Row.path)
+            rows = connection.execute(_matching(told, ObjectQuery(study_uids=tuple(some)), scope)).fetchall()
+        found = []
+        for uid in some:
+            mine = [row for row in rows if row.study_uid == uid]
+            series, classes = {row.series_uid for row in mine}, sorted({row.sop_class_uid for row in mine})
+            found.append(FoundStudy(uid, min(row.path for row in mine), len(series), len(mine), tuple(classes)))
+        return found
+
+
+def keep_objects(connection: Connection, objects: Sequence[StoredObject], *, organisation_id: int) -> int:
+    """Note objects within a transaction, and tell how many are new."""
+    new = 0
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    for each in objects:
+        values = {**asdict(each), "organisation_id": organisation_id, "made_at": each.made_at or time.time()}
+        statement = dialect.insert(_Row).values(**values).on_conflict_do_nothing()
+        new += connection.execute(statement.returning(_Row.object_id)).first() is not None
+    return new
+
+
+def _matching(query: Select[Any], wanted: ObjectQuery, scope: ObjectScope) -> Select[Any]:
+    film, home = DeskFilmRow, scope.organisation_id
+    query = query.join(film, film.entry_id == _Row.entry_id)
+    query = query.where(_Row.organisation_id == home, film.organisation_id == home)
+    if scope.referrer_id is not None:
+        query = query.where(film.referrer_id == scope.referrer_id)
+    if scope.blind_reader is not None:
+        user_id, judges = scope.blind_reader
+        opening = DeskOpeningRow
+        seen = exists().where(opening.entry_id == film.entry_id, opening.user_id == user_id)
+        seen = seen.where(opening.output_at.is_not(None))
+        query = query.where(seen if judges else or_(seen, film.state == "reported"))
+    for name, column in _OF_OBJECT.items():
+        if getattr(wanted, name):
+            query = query.where(column.in_(getattr(wanted, name)))
+    for name in _OF_FILM:
+        if getattr(wanted, name) is not None:
+            query = query.where(getattr(film, name) == getattr(wanted, name))
+    return query

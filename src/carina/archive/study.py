@@ -31,6 +31,7 @@ from carina.archive.blind import BlindReading
 from carina.archive.database import newest_revision, open_engine, reading, revision, upgrade, writing
 from carina.archive.desk import Desk
 from carina.archive.jobs import StudyJobs
+from carina.archive.objects import ResultObjects
 from carina.archive.programmes import Programmes
 from carina.archive.reading_models import ReadingModels
 from carina.archive.sheets import Sheets
@@ -154,6 +155,11 @@ class Study:
     def programmes(self) -> Programmes:
         """Access programmes and linked people of a service study."""
         return Programmes(self._service_engine())
+
+    @property
+    def objects(self) -> ResultObjects:
+        """Result objects of films of a service study."""
+        return ResultObjects(self._service_engine())
 
     @property
     def sheets(self) -> Sheets:
