@@ -17,6 +17,7 @@ from carina.archive.reading_models import LEAST_REASON, Activation, NewModel, Re
 from carina.archive.sheets import Sheet, Sheets, SheetState
 from carina.archive.store import Store, StoredFile
 from carina.archive.study import Kind, Study, StudyFile, create_study, open_study
+from carina.archive.tokens import SCOPES, Scope, Token, Tokens
 from carina.archive.worklist import Order, State, WorklistQuery
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "FILM_SCHEMA",
     "LEAST_REASON",
     "ROLES",
+    "SCOPES",
     "Accounts",
     "Activation",
     "Approval",
@@ -64,6 +66,7 @@ __all__ = [
     "RecordSet",
     "ResultObjects",
     "Role",
+    "Scope",
     "Session",
     "Sheet",
     "SheetState",
@@ -77,6 +80,8 @@ __all__ = [
     "StudyFile",
     "StudyJob",
     "StudyJobs",
+    "Token",
+    "Tokens",
     "User",
     "WorklistQuery",
     "age_on",

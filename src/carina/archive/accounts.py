@@ -1,4 +1,4 @@
-"""Who may sign in to a service study: organisations, users, sessions, API tokens, failed sign-ins.
+"""Who may sign in to a service study: organisations, users, sessions, known browsers, failed sign-ins.
 
 Passwords arrive hashed and tokens leave no trace but their SHA-256: whoever reads the database can sign in as nobody.
 Everything that changes an account is an entry of the audit chain, in the same transaction.
@@ -22,15 +22,30 @@ from carina.archive.database import reading, writing
 from carina.archive.desk_tables import FailureRow, OrganisationRow, SessionRow, TokenRow, UserRow
 from carina.errors import ArchiveError
 
-__all__ = ["ROLES", "Accounts", "Organisation", "Role", "Session", "Stage", "User"]
+__all__ = [
+    "COLUMNS",
+    "NAME",
+    "ROLES",
+    "Accounts",
+    "Organisation",
+    "Role",
+    "Session",
+    "Stage",
+    "User",
+    "digest",
+    "insert_user",
+]
 
 Role: TypeAlias = Literal["administrator", "researcher", "radiologist", "referrer"]
 Stage: TypeAlias = Literal["password", "full"]
 """A session after the password alone, or after the second factor too."""
 
+_BROWSER: Final = ["device"]
+"""Scope of a known browser's cookie: it opens nothing."""
 ROLES: Final[tuple[Role, ...]] = ("administrator", "researcher", "radiologist", "referrer")
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{1,127}")
-_COLUMNS: Final[tuple[Any, ...]] = (
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{1,127}")
+"""What a user's name is made of."""
+COLUMNS: Final[tuple[Any, ...]] = (
     UserRow.user_id,
     UserRow.organisation_id,
     UserRow.name,
@@ -162,45 +177,32 @@ class Accounts:
         ArchiveError
             If name or role is not one, or the name is taken.
         """
-        if not _NAME.fullmatch(name):
-            raise ArchiveError("a user's name must be 2 to 128 lower-case letters, digits, dots, dashes or @")
-        if role not in ROLES:
-            raise ArchiveError(f"a role is one of {', '.join(ROLES)}; found {role!r}")
-        values = {
-            "organisation_id": organisation_id,
-            "name": name,
-            "role": role,
-            "state": "active",
-            "password_hash": password_hash,
-            "password_is_initial": True,
-            "totp_step": 0,
-            "created_at": time.time(),
-        }
         with writing(self._engine) as connection:
-            if connection.execute(select(UserRow.user_id).where(UserRow.name == name)).first() is not None:
-                raise ArchiveError("a user's name must be free; this one is taken")
-            try:
-                made = connection.execute(insert(UserRow).values(**values).returning(*_COLUMNS)).one()
-            except IntegrityError as error:
-                raise ArchiveError("a user must belong to an organisation that exists") from error
-            append_audit(connection, "user_added", {"user": made.user_id, "role": role, "by": by})
-        return User(*made)
+            return insert_user(
+                connection,
+                name,
+                organisation_id=organisation_id,
+                role=role,
+                password_hash=password_hash,
+                initial=True,
+                by=by,
+            )
 
     def user(self, name: str) -> User | None:
         """Find a user by name; None where there is none."""
         with reading(self._engine) as connection:
-            row = connection.execute(select(*_COLUMNS).where(UserRow.name == name.lower())).first()
+            row = connection.execute(select(*COLUMNS).where(UserRow.name == name.lower())).first()
         return None if row is None else User(*row)
 
     def users(self, organisation_id: int) -> list[User]:
         """Users of one organisation, by name."""
-        query = select(*_COLUMNS).where(UserRow.organisation_id == organisation_id).order_by(UserRow.name)
+        query = select(*COLUMNS).where(UserRow.organisation_id == organisation_id).order_by(UserRow.name)
         with reading(self._engine) as connection:
             return [User(*row) for row in connection.execute(query)]
 
     def administrators(self) -> list[User]:
         """Active administrators of all organisations."""
-        query = select(*_COLUMNS).where(UserRow.role == "administrator", UserRow.state == "active")
+        query = select(*COLUMNS).where(UserRow.role == "administrator", UserRow.state == "active")
         with reading(self._engine) as connection:
             return [User(*row) for row in connection.execute(query.order_by(UserRow.name))]
 
@@ -245,7 +247,7 @@ class Accounts:
         """
         token, at = secrets.token_urlsafe(32), time.time() if now is None else now
         values = {
-            "token_hash": _digest(token),
+            "token_hash": digest(token),
             "user_id": user.user_id,
             "form_token": secrets.token_urlsafe(32),
             "stage": stage,
@@ -270,9 +272,9 @@ class Accounts:
         now : float or None
             Seconds since 1970; the present when left out.
         """
-        at, key = time.time() if now is None else now, _digest(token)
+        at, key = time.time() if now is None else now, digest(token)
         wanted = (SessionRow.stage, SessionRow.form_token, SessionRow.created_at, SessionRow.seen_at)
-        query = select(*_COLUMNS, *wanted).join(UserRow, UserRow.user_id == SessionRow.user_id)
+        query = select(*COLUMNS, *wanted).join(UserRow, UserRow.user_id == SessionRow.user_id)
         with reading(self._engine) as connection:
             row = connection.execute(query.where(SessionRow.token_hash == key, UserRow.state == "active")).first()
         if row is None:
@@ -283,39 +285,41 @@ class Accounts:
         if at - row.seen_at > min(60.0, idle / 4):  # one write a minute, not one a request
             with writing(self._engine) as connection:
                 connection.execute(update(SessionRow).where(SessionRow.token_hash == key).values(seen_at=at))
-        return Session(User(*row[: len(_COLUMNS)]), row.stage, row.form_token, key)
+        return Session(User(*row[: len(COLUMNS)]), row.stage, row.form_token, key)
 
     def end_session(self, token: str) -> None:
         """End a session; without complaint where there is none."""
         with writing(self._engine) as connection:
-            connection.execute(delete(SessionRow).where(SessionRow.token_hash == _digest(token)))
+            connection.execute(delete(SessionRow).where(SessionRow.token_hash == digest(token)))
 
-    # -- API tokens ------------------------------------------------------------------------------------------------
+    # -- known browsers --------------------------------------------------------------------------------------------
 
-    def add_token(self, user: User, label: str, scopes: tuple[str, ...], expires_at: float) -> str:
-        """Make an API token; what is returned is seen once and never again."""
-        token = f"carina_{secrets.token_urlsafe(32)}"
-        values = {
-            "token_hash": _digest(token),
-            "user_id": user.user_id,
-            "label": label[:64],
-            "scopes": list(scopes),
-            "created_at": time.time(),
-            "expires_at": expires_at,
-        }
+    def remember_browser(self, user: User, seconds: float) -> str:
+        """Remember a browser that a user has signed in with.
+
+        Returns
+        -------
+        str
+            Its cookie, which opens nothing; it alone counts failed sign-ins apart from those of strangers.
+        """
+        secret, now = secrets.token_urlsafe(32), time.time()
+        values = {"token_hash": digest(secret), "user_id": user.user_id, "label": "browser", "scopes": _BROWSER}
         with writing(self._engine) as connection:
-            connection.execute(insert(TokenRow).values(**values))
-            append_audit(connection, "token_added", {"user": user.user_id, "scopes": list(scopes)})
-        return token
+            connection.execute(insert(TokenRow).values(**values, created_at=now, expires_at=now + seconds))
+            append_audit(connection, "browser_remembered", {"user": user.user_id})
+        return secret
 
-    def token(self, token: str, *, now: float | None = None) -> tuple[User, tuple[str, ...]] | None:
-        """User and scopes of an API token that has not expired; None otherwise."""
-        query = select(*_COLUMNS, TokenRow.scopes).join(UserRow, UserRow.user_id == TokenRow.user_id)
-        alive = TokenRow.expires_at > (time.time() if now is None else now)
+    def knows_browser(self, cookie: str, name: str) -> bool:
+        """Whether the user of this name has signed in with the browser that has this cookie."""
+        query = select(TokenRow.scopes).join(UserRow, UserRow.user_id == TokenRow.user_id)
+        query = query.where(
+            TokenRow.token_hash == digest(cookie),
+            TokenRow.expires_at > time.time(),
+            UserRow.state == "active",
+            UserRow.name == name,
+        )
         with reading(self._engine) as connection:
-            query = query.where(TokenRow.token_hash == _digest(token), alive, UserRow.state == "active")
-            row = connection.execute(query).first()
-        return None if row is None else (User(*row[: len(_COLUMNS)]), tuple(row.scopes))
+            return connection.execute(query).scalar_one_or_none() == _BROWSER
 
     # -- failed sign-ins -------------------------------------------------------------------------------------------
 
@@ -328,7 +332,7 @@ class Accounts:
             Whose, and over how many seconds back a count stays.
         """
         at = time.time() if now is None else now
-        hashed = {_digest(key): key for key in keys}
+        hashed = {digest(key): key for key in keys}
         query = select(FailureRow.key, FailureRow.failures, FailureRow.since).where(FailureRow.key.in_(hashed))
         with reading(self._engine) as connection:
             found = {hashed[row.key]: (row.failures, row.since) for row in connection.execute(query)}
@@ -339,12 +343,54 @@ class Accounts:
         at = time.time() if now is None else now
         with writing(self._engine) as connection:
             for key, span in sorted(keys.items()):
-                _count(connection, _digest(key), at, span)
+                _count(connection, digest(key), at, span)
 
     def forget_failures(self, keys: Mapping[str, float]) -> None:
         """Begin the counts again, after a sign-in that succeeded."""
         with writing(self._engine) as connection:
-            connection.execute(delete(FailureRow).where(FailureRow.key.in_([_digest(key) for key in keys])))
+            connection.execute(delete(FailureRow).where(FailureRow.key.in_([digest(key) for key in keys])))
+
+
+def insert_user(
+    connection: Connection,
+    name: str,
+    *,
+    organisation_id: int,
+    role: Role,
+    password_hash: str,
+    initial: bool,
+    by: int | None,
+) -> User:
+    """Add a user within a transaction, see `Accounts.add_user`; `initial` where somebody else set the password.
+
+    Raises
+    ------
+    ArchiveError
+        If name or role is not one, or the name is taken.
+    """
+    if not NAME.fullmatch(name):
+        raise ArchiveError("a user's name must be 2 to 128 lower-case letters, digits, dots, dashes or @")
+    if role not in ROLES:
+        raise ArchiveError(f"a role is one of {', '.join(ROLES)}; found {role!r}")
+    values = {
+        "organisation_id": organisation_id,
+        "name": name,
+        "role": role,
+        "state": "active",
+        "password_hash": password_hash,
+        "password_is_initial": initial,
+        "totp_step": 0,
+        "created_at": time.time(),
+    }
+    if connection.execute(select(UserRow.user_id).where(UserRow.name == name)).first() is not None:
+        raise ArchiveError("a user's name must be free; this one is taken")
+    try:
+        made = connection.execute(insert(UserRow).values(**values).returning(*COLUMNS)).one()
+    except IntegrityError as error:
+        raise ArchiveError("a user must belong to an organisation that exists") from error
+    said = {"user": made.user_id, "organisation": organisation_id, "role": role, "by": by}
+    append_audit(connection, "user_added", said)
+    return User(*made)
 
 
 def _count(connection: Connection, key: str, at: float, span: float) -> None:
@@ -357,6 +403,9 @@ def _count(connection: Connection, key: str, at: float, span: float) -> None:
     connection.execute(update(FailureRow).where(FailureRow.key == key).values(**values))
 
 
-def _digest(value: str) -> str:
-    """Tokens hold 256 random bits, so that a plain hash of one cannot be guessed back."""
+def digest(value: str) -> str:
+    """SHA-256 of a token, as hex.
+
+    Tokens hold 256 random bits, so that a plain hash of one cannot be guessed back.
+    """
     return hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()

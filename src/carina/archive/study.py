@@ -37,6 +37,7 @@ from carina.archive.reading_models import ReadingModels
 from carina.archive.sheets import Sheets
 from carina.archive.store import Store
 from carina.archive.tables import MetaRow
+from carina.archive.tokens import Tokens
 from carina.errors import ArchiveError
 
 __all__ = ["Kind", "Study", "StudyFile", "create_study", "open_study"]
@@ -165,6 +166,11 @@ class Study:
     def sheets(self) -> Sheets:
         """Texture sheets of films of a service study."""
         return Sheets(self._service_engine())
+
+    @property
+    def tokens(self) -> Tokens:
+        """API tokens of a service study."""
+        return Tokens(self._service_engine())
 
     def _service_engine(self) -> Engine:
         if self.kind != "service":

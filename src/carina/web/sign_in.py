@@ -163,17 +163,14 @@ def _mark(request: Request, name: str) -> tuple[str, str, str | None]:
     """Name, address, and the device where this browser signed in as that user before."""
     address = request.client.host if request.client is not None else "unknown"
     cookie = request.cookies.get(_DEVICE)
-    known = request.app.state.study.accounts.token(cookie) if cookie else None
-    trusted = known is not None and known[0].name == name and known[1] == ("device",)
-    return name, address, cookie if trusted else None
+    known = cookie and request.app.state.study.accounts.knows_browser(cookie, name)
+    return name, address, cookie if known else None
 
 
 def _remember(request: Request, answer: Response, user: User) -> None:
-    """Leave a cookie by which this browser is no stranger: a token that opens nothing."""
-    import time  # noqa: PLC0415 - here alone
-
+    """Leave a cookie by which this browser is no stranger; it opens nothing."""
     if _mark(request, user.name)[2] is None:
-        token = request.app.state.study.accounts.add_token(user, "device", ("device",), time.time() + _YEAR)
+        token = request.app.state.study.accounts.remember_browser(user, _YEAR)
         answer.set_cookie(
             _DEVICE, token, max_age=_YEAR, secure=request.app.state.secure, httponly=True, samesite="strict"
         )
