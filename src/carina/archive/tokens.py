@@ -10,16 +10,17 @@ from typing import Any, Final, Literal, TypeAlias, cast
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
-from carina.archive.accounts import COLUMNS, User, digest
+from carina.archive.accounts import COLUMNS, User
 from carina.archive.archive import append_audit
+from carina.archive.browsers import digest
 from carina.archive.database import reading, writing
 from carina.archive.desk_tables import TokenRow, UserRow
 from carina.errors import ArchiveError
 
 __all__ = ["SCOPES", "Scope", "Token", "Tokens"]
 
-Scope: TypeAlias = Literal["films:write", "results:read", "worklist:read"]
-SCOPES: Final[tuple[Scope, ...]] = ("films:write", "results:read", "worklist:read")
+Scope: TypeAlias = Literal["films:write", "health:read", "results:read", "worklist:read"]
+SCOPES: Final[tuple[Scope, ...]] = ("films:write", "health:read", "results:read", "worklist:read")
 """What a token may be good for; whoever holds it can do no more than its user either."""
 
 _PREFIX: Final = "carina_"
