@@ -263,12 +263,13 @@ def test_a_film_that_kills_its_process_is_found_and_the_rest_goes_on(
 ) -> None:
     sources = [FilmSource(str(films / f"{name}.png")) for name in "abdefg"]
     workers = Workers(load_bundle(options.model), replace(options, workers=2, layers=False), tmp_path)
-    submit = workers._submit
+    processes = workers._processes
+    submit = processes._submit
 
     def deadly(films: list[FilmSource]) -> object:
-        return workers._pool.submit(os.abort) if films[0].path.endswith("d.png") else submit(films)
+        return processes._pool.submit(os.abort) if films[0].path.endswith("d.png") else submit(films)
 
-    workers._submit = deadly  # type: ignore[method-assign, assignment]  # stands in for a decoder that crashes
+    processes._submit = deadly  # type: ignore[method-assign, assignment]  # stands in for a decoder that crashes
     try:
         readings = list(workers.read(iter(sources)))
     finally:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import get_context
 from typing import Any, Generic, Protocol, TypeVar
@@ -103,7 +104,8 @@ class Processes(Generic[Item, Answer]):
 
     def _submit(self, batch: list[Item]) -> Future[list[Any]] | None:
         try:
-            return self._pool.submit(_work, batch)
+            with _deaf():  # a process is started when it is first needed
+                return self._pool.submit(_work, batch)
         except BrokenProcessPool:
             return None
 
@@ -135,6 +137,16 @@ def _answer(future: Future[list[Any]] | None) -> list[Any] | None:
         return None if future is None else future.result()
     except BrokenProcessPool:
         return None
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Keep Ctrl-C from processes that start now, from their first instruction on; here it waits until the end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _worker: dict[str, Any] = {}
