@@ -98,9 +98,9 @@ def _known(word: str, avoid: Collection[str]) -> bool:
 
 
 def _gap(between: str) -> str:
-    """Keep punctuation and one space of what stood before a kept word."""
+    """Keep punctuation and one space of what stood before a kept word; what is dropped leaves a space, too."""
     marks = "".join(mark for mark in between if mark in _KEPT_MARKS or mark.isspace())
-    return " ".join(marks.split(" ")) if marks.strip() else " " if marks else ""
+    return " ".join(marks.split(" ")) if marks.strip() else " " if between else ""
 
 
 def _tidy(text: str) -> str:
