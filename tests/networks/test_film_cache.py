@@ -29,7 +29,7 @@ def test_black_lungs_differ_from_the_film_only_under_the_cover(table: FilmTable,
     share = cover.mean(axis=(1, 2))
     assert (share > 0.2).all()
     assert (share < 0.95).all()
-    # `window` clips at quantiles of the film itself, so that what is outside changes its grey a little; the lungs do not.
+    # `window` clips at quantiles of the film, so that greys outside shift a little; black stays black.
     assert np.mean(black[cover] < 20) > 0.95
     assert np.mean(cache.films[cover] < 20) < 0.5
 
