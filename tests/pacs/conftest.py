@@ -90,6 +90,7 @@ def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
         "DicomAlwaysAllowStore": True,
+        "DicomModalities": {"CARINA": ["CARINA", "127.0.0.1", 104]},
         "SyncStorageArea": False,
         "Plugins": [],
     }

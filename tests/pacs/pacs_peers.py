@@ -47,6 +47,24 @@ class Orthanc:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{path}", data, timeout=10) as answer:
             return json.loads(answer.read())
 
+    def upload(self, film: bytes) -> None:
+        """Put a film into it."""
+        urllib.request.urlopen(f"http://127.0.0.1:{self.http}/instances", film, timeout=30).close()
+
+    def post(self, path: str, content: Any) -> Any:
+        """Answer to a JSON request."""
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{self.http}{path}", json.dumps(content).encode(), timeout=30
+        ) as answer:
+            return json.loads(answer.read())
+
+    def put(self, path: str, content: Any) -> None:
+        """Set something, such as a modality that it knows."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.http}{path}", json.dumps(content).encode(), method="PUT"
+        )
+        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 - as above
+
     def series(self) -> list[dict[str, str]]:
         """Main tags of every series it holds."""
         return [one["MainDicomTags"] for one in self.get("/series?expand")]

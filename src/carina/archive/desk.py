@@ -103,7 +103,8 @@ class Desk(DeskWork):
         found = DeskFilm(*connection.execute(select(*COLUMNS).where(same)).one())
         if found.state != "prior" or film.state == "prior":
             return found, False
-        values = {"state": film.state, "source": film.source, "due_at": film.due_at, "received_at": film.received_at}
+        values: dict[str, Any] = {"state": film.state, "source": film.source, "due_at": film.due_at}
+        values["received_at"] = film.received_at
         connection.execute(self._update(found.entry_id, found.organisation_id).values(**values))
         said = {"entry": found.entry_id, "organisation": found.organisation_id, "source": film.source}
         append_audit(connection, "prior_to_be_read", said)

@@ -101,7 +101,7 @@ class Found:
         with np.load(io.BytesIO(study.store.read(result.files["maps"])), allow_pickle=False) as kept:
             maps, region = kept["class_maps"], [int(each) for each in kept["region"]]
         shape = (int(film.pixels.shape[0]), int(film.pixels.shape[1]))
-        frame = Frame(*region, rows=shape[0], columns=shape[1], size=1)  # its scale to the network is not asked
+        frame = Frame(region[0], region[1], region[2], region[3], *shape, size=1)  # its scale is not asked
         fields, opaque = None, None
         if "lungs" in result.files and (result.reading.get("lungs_found") or {}).get("plausible"):
             fields = decode_mask(study.store.read(result.files["lungs"]), shape)
@@ -126,7 +126,7 @@ class Found:
         """Its raw map, (h, w)."""
         if self.maps is None:
             raise ValueError("a class map exists only for a film that was judged")
-        return self.maps[self.facts.classes.index(self.shown)]
+        return np.asarray(self.maps[self.facts.classes.index(self.shown)])
 
 
 def _opaque(data: bytes, shape: tuple[int, int]) -> NDArray[np.bool_] | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import build_context, build_role, evt
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run time
     StudyRootQueryRetrieveInformationModelFind,
@@ -214,12 +214,12 @@ def _contexts(peer: PacsPeer) -> list[Any]:
     if peer.retrieve == "move":
         return [*contexts, build_context(StudyRootQueryRetrieveInformationModelMove)]
     contexts.append(build_context(StudyRootQueryRetrieveInformationModelGet))
-    plain = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
-    packed = [each for each in TRANSFER_SYNTAXES if each not in plain]
+    syntaxes: list[list[str | UID]] = [[ExplicitVRLittleEndian, ImplicitVRLittleEndian]]
+    syntaxes += [[each] for each in TRANSFER_SYNTAXES if each not in syntaxes[0]]
     # One context a syntax: the peer sends each film as it keeps it.
     return [
         *contexts,
-        *(build_context(each, some) for each in FILM_CLASSES for some in (plain, *([one] for one in packed))),
+        *(build_context(each, some) for each in FILM_CLASSES for some in syntaxes),
     ]
 
 

@@ -114,8 +114,8 @@ class LimitedServer(ThreadedAssociationServer):
     def __init__(self, *arguments: Any, limits: PacsSettings, tls: ssl.SSLContext | None = None, **words: Any) -> None:
         self.limits = limits
         self._tls = tls
-        self._shaking: Counter[str] = Counter()
-        self._shaking_lock = threading.Lock()
+        self._beginning: Counter[str] = Counter()
+        self._beginning_lock = threading.Lock()
         words["request_handler"] = _Handler
         super().__init__(*arguments, **words)
 
@@ -124,27 +124,25 @@ class LimitedServer(ThreadedAssociationServer):
         del request
         callers = [each.requestor.address_info for each in self.active_associations]
         open_now = sum(each is not None and each.address == client_address[0] for each in callers)
-        with self._shaking_lock:
-            open_now += self._shaking[client_address[0]]
-        return open_now < self.limits.associations_per_address
+        with self._beginning_lock:
+            open_now += self._beginning[client_address[0]]
+            if open_now >= self.limits.associations_per_address:
+                return False
+            self._beginning[client_address[0]] += 1  # until it counts among the associations
+        return True
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Shake hands, then hand the connection over; runs in the connection's own thread."""
-        if self._tls is None:
-            super().finish_request(request, client_address)
-            return
-        with self._shaking_lock:
-            self._shaking[client_address[0]] += 1
         try:
-            safe = self._shaken(self._tls, request)
+            safe = request if self._tls is None else self._shaken(self._tls, request)
+            super().finish_request(safe, client_address)
         except (OSError, ValueError) as error:
-            _LOG.warning("a connection was closed: no TLS (%s)", getattr(error, "reason", None) or type(error).__name__)
+            why = getattr(error, "reason", None) or type(error).__name__
+            _LOG.warning("a connection was closed before it asked for an association (%s)", why)
             request.close()
-            return
         finally:
-            with self._shaking_lock:
-                self._shaking[client_address[0]] -= 1
-        super().finish_request(safe, client_address)
+            with self._beginning_lock:
+                self._beginning[client_address[0]] -= 1
 
     def _shaken(self, context: ssl.SSLContext, request: Any) -> ssl.SSLSocket:
         """Shake hands within `acse_seconds` in all, however slowly the peer sends."""
