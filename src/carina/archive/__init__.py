@@ -4,6 +4,8 @@ from carina.archive.accounts import ROLES, Accounts, Organisation, Role, Session
 from carina.archive.approvals import APPROVAL_KINDS, Approval, Approvals, NewApproval
 from carina.archive.archive import Archive, RecordSet
 from carina.archive.audit import AuditEntry, verify_chain
+from carina.archive.backup import make_backup
+from carina.archive.backup_folder import Backup, BackupFolder
 from carina.archive.blind import BlindReading, KeptCall
 from carina.archive.desk import Desk, DeskFilm, DeskRead, DeskResult, NewFilm, Page
 from carina.archive.equity import EQUITY_SCHEMA, equity_films, first_receipt
@@ -14,9 +16,10 @@ from carina.archive.labels import LabelCounts
 from carina.archive.objects import FoundSeries, FoundStudy, ObjectQuery, ObjectScope, ResultObjects, StoredObject
 from carina.archive.programmes import Covered, NewProgramme, Person, Programme, Programmes, age_on
 from carina.archive.reading_models import LEAST_REASON, Activation, NewModel, ReadingModels
+from carina.archive.restore import Restored, restore_backup
 from carina.archive.sheets import Sheet, Sheets, SheetState
 from carina.archive.store import Store, StoredFile
-from carina.archive.study import Kind, Study, StudyFile, create_study, open_study
+from carina.archive.study import Kind, Study, StudyFile, create_study, open_study, upgrade_study
 from carina.archive.tokens import SCOPES, Scope, Token, Tokens
 from carina.archive.worklist import Order, State, WorklistQuery
 
@@ -33,6 +36,8 @@ __all__ = [
     "Approvals",
     "Archive",
     "AuditEntry",
+    "Backup",
+    "BackupFolder",
     "BlindReading",
     "Covered",
     "Desk",
@@ -64,6 +69,7 @@ __all__ = [
     "Programmes",
     "ReadingModels",
     "RecordSet",
+    "Restored",
     "ResultObjects",
     "Role",
     "Scope",
@@ -88,6 +94,9 @@ __all__ = [
     "create_study",
     "equity_films",
     "first_receipt",
+    "make_backup",
     "open_study",
+    "restore_backup",
+    "upgrade_study",
     "verify_chain",
 ]

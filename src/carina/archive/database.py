@@ -27,6 +27,8 @@ __all__ = ["downgrade", "newest_revision", "open_engine", "reading", "revision",
 
 _WRITES = "carina_writes"
 _BUSY_SECONDS = 60.0
+_UPGRADES = 0x0CA217A
+"""Number of PostgreSQL's advisory lock that upgrades of the schema take."""
 
 
 def open_engine(url: str, folder: Path) -> Engine:
@@ -141,17 +143,22 @@ def newest_revision() -> str:
 
 
 def upgrade(engine: Engine, target: str = "head") -> None:
-    """Bring the schema to a revision, in one transaction.
+    """Bring the schema to a revision, in one transaction; of several programs that start together one does it.
 
     Raises
     ------
     ArchiveError
         If the database was made by a newer Carina, or refuses.
     """
-    found = revision(engine)
-    if found is not None and found not in _known():
-        raise ArchiveError(f"the archive has schema {found!r}, made by a newer Carina; install that version or later")
+    known = _known()
+    for found in (revision(engine), None if target == "head" else target):
+        if found is not None and found not in known:
+            raise ArchiveError(
+                f"the archive has schema {found!r}, made by a newer Carina; install that version or later"
+            )
     with writing(engine) as connection:
+        if connection.dialect.name == "postgresql":  # the others wait here, and find it done
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _UPGRADES})
         command.upgrade(_config(connection), target)
 
 

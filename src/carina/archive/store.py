@@ -209,7 +209,7 @@ class Store:
     def _put_local(self, path: str, data: bytes) -> bool:
         target = self.path(path)
         if target.is_file() and target.stat().st_size == len(data):
-            _sync_folder(target.parent)  # another process may have renamed it a moment ago
+            sync_folder(target.parent)  # another process may have renamed it a moment ago
             return False
         _make_folders(target.parent)
         temporary = target.parent / f"{_TEMPORARY}{secrets.token_hex(8)}"
@@ -218,7 +218,7 @@ class Store:
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
         return True
 
 
@@ -257,12 +257,24 @@ def _make_folders(folder: Path) -> None:
         folder = folder.parent
     for each in reversed(missing):
         each.mkdir(mode=0o700, exist_ok=True)
-        _sync_folder(each.parent)
+        sync_folder(each.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file for its owner alone, all of it or none, in the place of one that may be there."""
+    temporary = path.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}")
+    try:
+        _write_durably(temporary, text.encode("utf-8"))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)

@@ -35,12 +35,12 @@ from carina.archive.objects import ResultObjects
 from carina.archive.programmes import Programmes
 from carina.archive.reading_models import ReadingModels
 from carina.archive.sheets import Sheets
-from carina.archive.store import Store
+from carina.archive.store import Store, write_whole
 from carina.archive.tables import MetaRow
 from carina.archive.tokens import Tokens
 from carina.errors import ArchiveError
 
-__all__ = ["Kind", "Study", "StudyFile", "create_study", "open_study"]
+__all__ = ["Kind", "Study", "StudyFile", "create_study", "open_study", "upgrade_study"]
 
 Kind: TypeAlias = Literal["research", "service"]
 
@@ -274,7 +274,7 @@ def create_study(
         study = _open(folder, file, new=True)
         undo.callback(study.close)
         study.archive.audit("study_created", {"kind": kind, "study_id": file.study_id})
-        _write_file(folder / _FILE, file)
+        write_study_file(folder / _FILE, file)
         undo.pop_all()
     return study
 
@@ -308,6 +308,17 @@ def open_study(folder: Path, kind: Kind | None = None) -> Study:
             f"only its owner may enter a study's folder; take the rights of others away: chmod 700 {folder}"
         )
     return _open(folder.resolve(), file, new=False)
+
+
+def upgrade_study(folder: Path) -> tuple[str | None, str]:
+    """Bring a study's database to the newest schema, as `open_study` does; returns the schema before, and after."""
+    engine = open_engine(_read_file(folder).archive, Path(folder))
+    try:
+        found = revision(engine)
+    finally:
+        engine.dispose()
+    open_study(folder).close()
+    return found, newest_revision()
 
 
 def _open(folder: Path, file: StudyFile, *, new: bool) -> Study:
@@ -370,21 +381,11 @@ def _read_file(folder: Path) -> StudyFile:
         raise ArchiveError(f"{name!r} in {str(path)!r} is wrong: {first['msg']}") from error
 
 
-def _write_file(path: Path, file: StudyFile) -> None:
+def write_study_file(path: Path, file: StudyFile) -> None:
+    """Write ``study.toml``, all of it or none."""
     kept = file.model_dump(exclude_none=True, exclude=None if file.kind == "service" else {"blind_first"})
     lines = [f"{name} = {json.dumps(value)}" for name, value in kept.items()]
-    temporary = path.with_suffix(".part")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as out:  # noqa: PTH123 - a descriptor has no Path
-        out.write("\n".join(lines) + "\n")
-        out.flush()
-        os.fsync(out.fileno())
-    temporary.replace(path)
-    parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(parent)
-    finally:
-        os.close(parent)
+    write_whole(path, "\n".join(lines) + "\n")
 
 
 def _clear(folder: Path, *, remove: bool) -> None:

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from carina import __version__
 from carina.cli.atlas import atlas
 from carina.cli.audit import audit
+from carina.cli.backup import backup, restore, upgrade
 from carina.cli.calibrate import calibrate
 from carina.cli.cohort import cohort, sample_size
 from carina.cli.deid import deid
@@ -113,6 +114,9 @@ app.command("worker")(worker)
 app.command("people")(people)
 app.add_typer(user, name="user")
 app.command("readers")(readers)
+app.command("backup")(backup)
+app.command("restore")(restore)
+app.command("upgrade")(upgrade)
 
 
 def main() -> None:
