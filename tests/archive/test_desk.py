@@ -168,7 +168,7 @@ def test_a_session_ends_when_idle_when_old_and_when_its_user_is_disabled(study: 
 
 def test_neither_session_nor_browser_nor_api_token_stands_in_the_database(study: Study) -> None:
     user = _people(study)
-    made = [study.accounts.begin_session(user, "full"), study.accounts.remember_browser(user, 60)]
+    made = [study.accounts.begin_session(user, "full"), study.accounts.remember_browser(user.user_id, 60)]
     made.append(study.tokens.create(user.user_id, "t", ("results:read",), 1e12)[0])
     dumped = b"\n".join(data for _, data in study.archive.dump_rows())
     assert [token for token in made if token.encode() in dumped] == []

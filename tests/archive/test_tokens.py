@@ -34,7 +34,7 @@ def test_a_token_gives_its_user_and_scopes_until_it_expires(study: Study, user: 
 
 
 def test_what_a_browser_is_known_by_opens_nothing(study: Study, user: User) -> None:
-    cookie = study.accounts.remember_browser(user, DAY)
+    cookie = study.accounts.remember_browser(user.user_id, DAY)
     assert study.accounts.knows_browser(cookie, "zzz.referrer")
     assert not study.accounts.knows_browser(cookie, "zzz.other")
     assert study.tokens.find(cookie) is None

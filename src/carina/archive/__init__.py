@@ -1,9 +1,11 @@
 """The durable store: tables, migrations, content-addressed files, audit log."""
 
 from carina.archive.accounts import ROLES, Accounts, Organisation, Role, Session, Stage, User
+from carina.archive.administration import AccountRequest, Administration, OpenSession, PeerTraffic
 from carina.archive.approvals import APPROVAL_KINDS, Approval, Approvals, NewApproval
 from carina.archive.archive import Archive, RecordSet
 from carina.archive.audit import AuditEntry, verify_chain
+from carina.archive.audit_pages import AuditChain, AuditPage, AuditPages, AuditQuery, ReadEntry
 from carina.archive.backup import make_backup
 from carina.archive.backup_folder import Backup, BackupFolder
 from carina.archive.blind import BlindReading, KeptCall
@@ -11,6 +13,7 @@ from carina.archive.desk import Desk, DeskFilm, DeskRead, DeskResult, NewFilm, P
 from carina.archive.equity import EQUITY_SCHEMA, equity_films, first_receipt
 from carina.archive.exchange import Exchange, OwedItem
 from carina.archive.films import FILM_SCHEMA, FilmRecord, LedgerEntry, Outcome
+from carina.archive.glass import LEAST_GLASS_REASON, Glass, GlassBreak
 from carina.archive.jobs import JobState, StudyJob, StudyJobs
 from carina.archive.labels import LabelCounts
 from carina.archive.objects import FoundSeries, FoundStudy, ObjectQuery, ObjectScope, ResultObjects, StoredObject
@@ -27,15 +30,22 @@ __all__ = [
     "APPROVAL_KINDS",
     "EQUITY_SCHEMA",
     "FILM_SCHEMA",
+    "LEAST_GLASS_REASON",
     "LEAST_REASON",
     "ROLES",
     "SCOPES",
+    "AccountRequest",
     "Accounts",
     "Activation",
+    "Administration",
     "Approval",
     "Approvals",
     "Archive",
+    "AuditChain",
     "AuditEntry",
+    "AuditPage",
+    "AuditPages",
+    "AuditQuery",
     "Backup",
     "BackupFolder",
     "BlindReading",
@@ -48,6 +58,8 @@ __all__ = [
     "FilmRecord",
     "FoundSeries",
     "FoundStudy",
+    "Glass",
+    "GlassBreak",
     "JobState",
     "KeptCall",
     "Kind",
@@ -59,14 +71,17 @@ __all__ = [
     "NewProgramme",
     "ObjectQuery",
     "ObjectScope",
+    "OpenSession",
     "Order",
     "Organisation",
     "Outcome",
     "OwedItem",
     "Page",
+    "PeerTraffic",
     "Person",
     "Programme",
     "Programmes",
+    "ReadEntry",
     "ReadingModels",
     "RecordSet",
     "Restored",

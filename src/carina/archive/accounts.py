@@ -6,7 +6,6 @@ Everything that changes an account is an entry of the audit chain, in the same t
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 import time
@@ -14,12 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from carina.archive.archive import append_audit
+from carina.archive.browsers import Browsers, digest
 from carina.archive.database import reading, writing
-from carina.archive.desk_tables import FailureRow, OrganisationRow, SessionRow, TokenRow, UserRow
+from carina.archive.desk_tables import OrganisationRow, SessionRow, TokenRow, UserRow
 from carina.errors import ArchiveError
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "Session",
     "Stage",
     "User",
-    "digest",
     "insert_user",
 ]
 
@@ -40,8 +39,6 @@ Role: TypeAlias = Literal["administrator", "researcher", "radiologist", "referre
 Stage: TypeAlias = Literal["password", "full"]
 """A session after the password alone, or after the second factor too."""
 
-_BROWSER: Final = ["device"]
-"""Scope of a known browser's cookie: it opens nothing."""
 ROLES: Final[tuple[Role, ...]] = ("administrator", "researcher", "radiologist", "referrer")
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{1,127}")
 """What a user's name is made of."""
@@ -123,16 +120,13 @@ class Session:
     token_hash: str
 
 
-class Accounts:
+class Accounts(Browsers):
     """Accounts of a service study; get it from `Study.accounts`.
 
     Parameters
     ----------
     engine : Engine
     """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     # -- organisations and users -----------------------------------------------------------------------------------
 
@@ -221,6 +215,18 @@ class Accounts:
         """Let a user sign in, or keep them out from now on."""
         self._change(user, {"state": state}, f"user_{state}", by)
 
+    def set_role(self, user: User, role: Role, *, by: int | None) -> None:
+        """Give a user another role, which ends every session and token of theirs.
+
+        Raises
+        ------
+        ArchiveError
+            If the role is none.
+        """
+        if role not in ROLES:
+            raise ArchiveError(f"a role is one of {', '.join(ROLES)}; found {role!r}")
+        self._change(user, {"role": role}, f"role_set_{role}", by)
+
     def use_code(self, user: User, step: int) -> bool:
         """Take the code of a time step; False where it, or a later one, was used before (RFC 6238, 5.2)."""
         with writing(self._engine) as connection:
@@ -233,12 +239,30 @@ class Accounts:
             if end:
                 connection.execute(delete(SessionRow).where(SessionRow.user_id == user.user_id))
                 connection.execute(delete(TokenRow).where(TokenRow.user_id == user.user_id))
-            append_audit(connection, event, {"user": user.user_id, "by": by})
+            said = {"user": user.user_id, "organisation": user.organisation_id, "by": by}
+            append_audit(connection, event, said)
 
     # -- sessions --------------------------------------------------------------------------------------------------
 
-    def begin_session(self, user: User, stage: Stage, *, now: float | None = None) -> str:
+    def begin_session(
+        self,
+        user: User,
+        stage: Stage,
+        *,
+        address: str | None = None,
+        agent: str | None = None,
+        now: float | None = None,
+    ) -> str:
         """Begin a session.
+
+        Parameters
+        ----------
+        user : User
+        stage : {"password", "full"}
+        address, agent : str or None
+            Where the browser is, and what it calls itself; users see both in the list of their sessions.
+        now : float or None
+            Seconds since 1970; the present when left out.
 
         Returns
         -------
@@ -253,11 +277,14 @@ class Accounts:
             "stage": stage,
             "created_at": at,
             "seen_at": at,
+            "address": None if address is None else address[:64],
+            "agent": None if agent is None else agent[:200],
         }
         with writing(self._engine) as connection:
             connection.execute(insert(SessionRow).values(**values))
             if stage == "full":
-                append_audit(connection, "signed_in", {"user": user.user_id})
+                said = {"user": user.user_id, "organisation": user.organisation_id}
+                append_audit(connection, "signed_in", said)
         return token
 
     def session(self, token: str, *, idle: float, absolute: float, now: float | None = None) -> Session | None:
@@ -291,64 +318,6 @@ class Accounts:
         """End a session; without complaint where there is none."""
         with writing(self._engine) as connection:
             connection.execute(delete(SessionRow).where(SessionRow.token_hash == digest(token)))
-
-    # -- known browsers --------------------------------------------------------------------------------------------
-
-    def remember_browser(self, user: User, seconds: float) -> str:
-        """Remember a browser that a user has signed in with.
-
-        Returns
-        -------
-        str
-            Its cookie, which opens nothing; it alone counts failed sign-ins apart from those of strangers.
-        """
-        secret, now = secrets.token_urlsafe(32), time.time()
-        values = {"token_hash": digest(secret), "user_id": user.user_id, "label": "browser", "scopes": _BROWSER}
-        with writing(self._engine) as connection:
-            connection.execute(insert(TokenRow).values(**values, created_at=now, expires_at=now + seconds))
-            append_audit(connection, "browser_remembered", {"user": user.user_id})
-        return secret
-
-    def knows_browser(self, cookie: str, name: str) -> bool:
-        """Whether the user of this name has signed in with the browser that has this cookie."""
-        query = select(TokenRow.scopes).join(UserRow, UserRow.user_id == TokenRow.user_id)
-        query = query.where(
-            TokenRow.token_hash == digest(cookie),
-            TokenRow.expires_at > time.time(),
-            UserRow.state == "active",
-            UserRow.name == name,
-        )
-        with reading(self._engine) as connection:
-            return connection.execute(query).scalar_one_or_none() == _BROWSER
-
-    # -- failed sign-ins -------------------------------------------------------------------------------------------
-
-    def failures(self, keys: Mapping[str, float], *, now: float | None = None) -> dict[str, int]:
-        """Count recent failed sign-ins.
-
-        Parameters
-        ----------
-        keys : mapping of str to float
-            Whose, and over how many seconds back a count stays.
-        """
-        at = time.time() if now is None else now
-        hashed = {digest(key): key for key in keys}
-        query = select(FailureRow.key, FailureRow.failures, FailureRow.since).where(FailureRow.key.in_(hashed))
-        with reading(self._engine) as connection:
-            found = {hashed[row.key]: (row.failures, row.since) for row in connection.execute(query)}
-        return {key: found[key][0] if key in found and at - found[key][1] <= span else 0 for key, span in keys.items()}
-
-    def note_failure(self, keys: Mapping[str, float], *, now: float | None = None) -> None:
-        """Count one failed sign-in for each key; a count older than its span begins again."""
-        at = time.time() if now is None else now
-        with writing(self._engine) as connection:
-            for key, span in sorted(keys.items()):
-                _count(connection, digest(key), at, span)
-
-    def forget_failures(self, keys: Mapping[str, float]) -> None:
-        """Begin the counts again, after a sign-in that succeeded."""
-        with writing(self._engine) as connection:
-            connection.execute(delete(FailureRow).where(FailureRow.key.in_([digest(key) for key in keys])))
 
 
 def insert_user(
@@ -391,21 +360,3 @@ def insert_user(
     said = {"user": made.user_id, "organisation": organisation_id, "role": role, "by": by}
     append_audit(connection, "user_added", said)
     return User(*made)
-
-
-def _count(connection: Connection, key: str, at: float, span: float) -> None:
-    row = connection.execute(select(FailureRow.since).where(FailureRow.key == key).with_for_update()).first()
-    if row is None:
-        connection.execute(insert(FailureRow).values(key=key, failures=1, since=at))
-        return
-    again = at - row.since > span
-    values = {"failures": 1, "since": at} if again else {"failures": FailureRow.failures + 1}
-    connection.execute(update(FailureRow).where(FailureRow.key == key).values(**values))
-
-
-def digest(value: str) -> str:
-    """SHA-256 of a token, as hex.
-
-    Tokens hold 256 random bits, so that a plain hash of one cannot be guessed back.
-    """
-    return hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()

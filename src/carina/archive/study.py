@@ -24,20 +24,12 @@ from typing import Any, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import Engine, insert, select
 
-from carina.archive.accounts import Accounts
-from carina.archive.approvals import Approvals
 from carina.archive.archive import Archive
 from carina.archive.blind import BlindReading
 from carina.archive.database import newest_revision, open_engine, reading, revision, upgrade, writing
-from carina.archive.desk import Desk
-from carina.archive.jobs import StudyJobs
-from carina.archive.objects import ResultObjects
-from carina.archive.programmes import Programmes
-from carina.archive.reading_models import ReadingModels
-from carina.archive.sheets import Sheets
+from carina.archive.rooms import ServiceRooms
 from carina.archive.store import Store, write_whole
 from carina.archive.tables import MetaRow
-from carina.archive.tokens import Tokens
 from carina.errors import ArchiveError
 
 __all__ = ["Kind", "Study", "StudyFile", "create_study", "open_study", "upgrade_study"]
@@ -88,7 +80,7 @@ class StudyFile(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Study:
+class Study(ServiceRooms):
     """An open study; use it in a ``with`` block, or close it.
 
     Attributes
@@ -123,54 +115,9 @@ class Study:
         return (self.folder / self.file.keys).resolve()
 
     @property
-    def accounts(self) -> Accounts:
-        """Users and sessions of a service study."""
-        return Accounts(self._service_engine())
-
-    @property
-    def desk(self) -> Desk:
-        """Films at the desk of a service study."""
-        return Desk(self._service_engine())
-
-    @property
     def blind(self) -> BlindReading:
         """Blind calls of a service study, and to whom the model's output is open."""
         return BlindReading(self._service_engine(), wanted=self.file.blind_first)
-
-    @property
-    def jobs(self) -> StudyJobs:
-        """Jobs of the study pages of a service study."""
-        return StudyJobs(self._service_engine())
-
-    @property
-    def approvals(self) -> Approvals:
-        """Approvals records that a service study shows."""
-        return Approvals(self._service_engine())
-
-    @property
-    def models(self) -> ReadingModels:
-        """Models that read in a service study."""
-        return ReadingModels(self._service_engine())
-
-    @property
-    def programmes(self) -> Programmes:
-        """Access programmes and linked people of a service study."""
-        return Programmes(self._service_engine())
-
-    @property
-    def objects(self) -> ResultObjects:
-        """Result objects of films of a service study."""
-        return ResultObjects(self._service_engine())
-
-    @property
-    def sheets(self) -> Sheets:
-        """Texture sheets of films of a service study."""
-        return Sheets(self._service_engine())
-
-    @property
-    def tokens(self) -> Tokens:
-        """API tokens of a service study."""
-        return Tokens(self._service_engine())
 
     def _service_engine(self) -> Engine:
         if self.kind != "service":

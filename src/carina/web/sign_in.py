@@ -170,7 +170,7 @@ def _mark(request: Request, name: str) -> tuple[str, str, str | None]:
 def _remember(request: Request, answer: Response, user: User) -> None:
     """Leave a cookie by which this browser is no stranger; it opens nothing."""
     if _mark(request, user.name)[2] is None:
-        token = request.app.state.study.accounts.remember_browser(user, _YEAR)
+        token = request.app.state.study.accounts.remember_browser(user.user_id, _YEAR)
         answer.set_cookie(
             _DEVICE, token, max_age=_YEAR, secure=request.app.state.secure, httponly=True, samesite="strict"
         )
