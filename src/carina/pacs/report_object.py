@@ -142,35 +142,54 @@ def _group(
 
 
 def _box_groups(source: Dataset, found: Found) -> list[Any]:
-    facts, turns, shape = found.facts, turns_of(found.reading.quality), found.film.pixels.shape
-    groups = []
-    for number, box in enumerate(found.reading.boxes, start=1):
-        uid = derived_uid(str(source.SOPInstanceUID), facts.model_sha256, "tracking", f"box {number}")
-        region = sr.ImageRegion(
-            graphic_type=sr.GraphicTypeValues.POLYLINE,
-            graphic_data=corners_back(box, turns, (shape[0], shape[1])),
-            source_image=sr.SourceImageForRegion(
-                referenced_sop_class_uid=source.SOPClassUID, referenced_sop_instance_uid=source.SOPInstanceUID
-            ),
+    """Boxes by TID 1410, and the region of the film that they were looked for in."""
+    frame, boxes = found.frame, found.reading.boxes
+    if not boxes:
+        return []
+    groups = [
+        _region(
+            source,
+            found,
+            f"opacity {number}",
+            box,
+            finding=codes.DCM.Opacity,
+            laterality={"right": codes.SCT.Right, "left": codes.SCT.Left}.get(str(box.get("zone") or "").split("_")[0]),
         )
-        side = {"right": codes.SCT.Right, "left": codes.SCT.Left}.get(str(box.get("zone") or "").split("_")[0])
-        groups.append(
-            sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-                tracking_identifier=sr.TrackingIdentifier(uid=uid, identifier=f"opacity {number}"),
-                referenced_region=region,
-                finding_type=codes.DCM.Opacity,
-                algorithm_id=_algorithm(facts),
-                finding_sites=[sr.FindingSite(anatomic_location=codes.SCT.Lung, laterality=side)],
-                measurements=[
-                    sr.Measurement(
-                        name=codes.DCM.Probability,
-                        value=round(float(box["score"]), 6),
-                        unit=codes.UCUM.NoUnits,
-                    )
-                ],
-            )
-        )
+        for number, box in enumerate(boxes, start=1)
+    ]
+    if frame is not None:
+        seen = {"x": frame.left, "y": frame.top, "width": frame.width, "height": frame.height}
+        finding = own_code("judged-region", "Region of the film that the model judged")
+        groups.append(_region(source, found, "judged region", seen, finding=finding))
     return groups
+
+
+def _region(
+    source: Dataset, found: Found, name: str, box: dict[str, Any], *, finding: Code, laterality: Code | None = None
+) -> Any:
+    """One group of TID 1410: a rectangle on the film as it was sent, and its score where it has one."""
+    shape = found.film.pixels.shape
+    region = sr.ImageRegion(
+        graphic_type=sr.GraphicTypeValues.POLYLINE,
+        graphic_data=corners_back(box, turns_of(found.reading.quality), (shape[0], shape[1])),
+        source_image=sr.SourceImageForRegion(
+            referenced_sop_class_uid=source.SOPClassUID, referenced_sop_instance_uid=source.SOPInstanceUID
+        ),
+    )
+    uid = derived_uid(str(source.SOPInstanceUID), found.facts.model_sha256, "tracking", name.replace("opacity", "box"))
+    sites, scores = None, None
+    if "score" in box:
+        sites = [sr.FindingSite(anatomic_location=codes.SCT.Lung, laterality=laterality)]
+        score = round(float(box["score"]), 6)
+        scores = [sr.Measurement(name=codes.DCM.Probability, value=score, unit=codes.UCUM.NoUnits)]
+    return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(uid=uid, identifier=name),
+        referenced_region=region,
+        finding_type=finding,
+        algorithm_id=_algorithm(found.facts),
+        finding_sites=sites,
+        measurements=scores,
+    )
 
 
 def device(facts: ModelFacts) -> dict[str, Any]:
