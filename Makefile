@@ -25,7 +25,7 @@ help:  ## Name the targets
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install torch==2.13.0
-	$(PIP) install -c constraints.txt -e '.[train,study,share,texture,pacs,postgres,s3,web,redis,report,ray,dev,docs]'
+	$(PIP) install -c constraints.txt -e '.[train,study,share,texture,pacs,postgres,s3,web,redis,report,dev,docs]'
 	@touch $@
 
 demo: $(READY)  ## A synthetic hospital to a cohort, a short training, its report, and a page of films, in demo/
