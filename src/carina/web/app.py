@@ -9,7 +9,8 @@ from importlib.resources import files
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -23,9 +24,13 @@ from carina.service.study_jobs import StudyQueue
 from carina.settings import Settings
 from carina.web import (
     administration,
+    api,
+    api_document,
     desk,
+    dicomweb,
     equity,
     film,
+    metrics,
     models,
     sign_in,
     studies,
@@ -34,7 +39,8 @@ from carina.web import (
     texture,
     upload,
 )
-from carina.web.credentials import Throttle
+from carina.web.api_access import TokenRefusedError, is_of_api, problem, refused_token
+from carina.web.metrics import CountingThrottle
 from carina.web.models import ActiveModel
 from carina.web.pages import render
 from carina.web.permissions import Guard, Permission, RefusedError
@@ -92,17 +98,21 @@ def create_app(study: Study, settings: Settings, *, secure: bool, model: dict[st
     app.state.secure = secure
     app.state.queue = JobQueue(study, settings)
     app.state.totp_offers = {}
-    app.state.throttle = Throttle(study.accounts)
+    app.state.throttle = CountingThrottle(study.accounts)
     app.state.pictures = FilmPictures(study, settings.limits)
     app.state.model = model or ActiveModel(study, settings, _model)
     app.state.study_queue = StudyQueue(study, settings)
     app.state.study_quality = {}
     for room in (sign_in, desk, film, texture, upload, administration, studies, study_work, study_runs, models, equity):
         app.include_router(room.router)
+    for programs in (api, dicomweb, metrics, api_document):
+        app.include_router(programs.router)
     app.add_api_route("/static/{name}", _static, dependencies=[_anyone()])
     app.add_api_route("/live", _live, dependencies=[_anyone()])
     guards(app)
+    app.add_exception_handler(TokenRefusedError, refused_token)
     app.add_exception_handler(RefusedError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(CarinaError, _went_wrong)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unforeseen)
@@ -182,15 +192,15 @@ def _live() -> dict[str, str]:
     return {"state": "answering"}
 
 
-def _answer(request: Request, status: int, message: str) -> Response:
-    if "text/html" in request.headers.get("accept", ""):
+def _answer(request: Request, status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    if "text/html" in request.headers.get("accept", "") and not is_of_api(request):
         return render(request, "refused", None, status=status, status_code=status, message=message)
-    return JSONResponse({"error": message}, status)
+    return problem(status, message, headers)
 
 
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RefusedError)  # noqa: S101 - starlette hands over what is registered for
-    if error.status != 401 or "text/html" not in request.headers.get("accept", "text/html"):  # noqa: PLR2004 - HTTP
+    if error.status != 401 or is_of_api(request) or "text/html" not in request.headers.get("accept", "text/html"):  # noqa: PLR2004 - HTTP
         return _answer(request, error.status, error.message)
     if request.headers.get("hx-request"):
         return Response(status_code=204, headers={"HX-Redirect": error.to})
@@ -204,6 +214,13 @@ def _went_wrong(request: Request, error: Exception) -> Response:
     return _answer(request, 400, str(error))
 
 
+def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"][1:]) or "the request"
+    return _answer(request, 422, f"{name} is wrong: {first['msg']}.")  # never the value: it could be a patient's
+
+
 def _http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     if isinstance(error, HTTPException) and error.detail == _TOO_LARGE:
@@ -211,7 +228,8 @@ def _http(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException) and error.detail == _TOO_MANY:
         return _answer(request, 503, f"{_TOO_MANY}; try again in a few minutes.")
     said = {404: "There is no such page.", 405: "This page does not take that.", 400: "The form cannot be read."}
-    return _answer(request, status, said.get(status, "The request cannot be answered."))
+    headers = dict(getattr(error, "headers", None) or {})
+    return _answer(request, status, said.get(status, "The request cannot be answered."), headers)
 
 
 def _unforeseen(request: Request, error: Exception) -> Response:

@@ -16,7 +16,7 @@ from carina.settings import Settings
 from carina.web.pages import render
 from carina.web.permissions import Guard, Permission, RefusedError, Visitor
 
-__all__ = ["UnderWay", "router"]
+__all__ = ["UnderWay", "bounded", "refuse_without_room", "router"]
 
 router = APIRouter()
 
@@ -64,13 +64,13 @@ def upload(request: Request, visitor: _Send) -> Response:
     if not sent:
         raise RefusedError(400, "Choose at least one film, or a zip of films.")
     state = request.app.state
-    _refuse_without_room(state.study.folder, state.settings)
+    refuse_without_room(state.study.folder, state.settings)
     done = list(
         receive_files(
             state.study,
             ((str(each.filename)[:_LONGEST_NAME], each.file) for each in sent),
             organisation_id=visitor.user.organisation_id,
-            settings=_bounded(state.settings),
+            settings=bounded(state.settings),
             queue=state.queue,
             referrer_id=visitor.scope["referrer_id"],
             by=visitor.user.user_id,
@@ -81,13 +81,13 @@ def upload(request: Request, visitor: _Send) -> Response:
     return render(request, template, visitor, done=done, new=sum(each.new for each in done), most=most)
 
 
-def _bounded(settings: Settings) -> Settings:
+def bounded(settings: Settings) -> Settings:
     """Bound what a zip of an upload may unpack to: the attack is a full disk."""
     most = min(settings.ingest.archive_bytes, settings.web.unpacked_bytes)
     return settings.model_copy(update={"ingest": settings.ingest.model_copy(update={"archive_bytes": most})})
 
 
-def _refuse_without_room(folder: Path, settings: Settings) -> None:
+def refuse_without_room(folder: Path, settings: Settings) -> None:
     """Refuse while the disk is nearly full, so that what was received goes on being read."""
     if shutil.disk_usage(folder).free < settings.web.reserve_bytes:
         raise RefusedError(507, "The disk is nearly full, so that no film is taken now; tell the administrator.")
