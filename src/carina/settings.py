@@ -121,7 +121,11 @@ class WebSettings(_Section):
         1024 * _MIB, ge=0, description="room on the study's disk below which no upload is taken, bytes"
     )
     upload_files: int = Field(200, ge=1, le=10_000, description="most files of one upload")
-    rows: int = Field(50, ge=5, le=500, description="films on one page of the worklist")
+    rows: int = Field(50, ge=5, le=500, description="films on one page of the worklist, and entries on one of the log")
+    token_days: int = Field(365, ge=1, le=3650, description="longest life of an API token, days")
+    glass_minutes: float = Field(
+        60.0, ge=0, le=1440, description="how long films opened by break-glass stay open, minutes; 0 switches it off"
+    )
 
 
 class PacsPeer(_Section):

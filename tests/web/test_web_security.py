@@ -35,14 +35,17 @@ PAGE = {"accept": "text/html"}
 # what each role may reach; written here a second time on purpose, so that a change of the table is seen
 ALLOWED = {
     "administrator": {
-        *("own_account", "see_health", "manage_users", "see_studies", "record_approvals", "propose_models"),
-        *("activate_models", "see_equity", "manage_programmes"),
+        *("own_account", "own_access", "see_health", "manage_users", "read_audit", "see_openings", "see_peers"),
+        *("see_studies", "record_approvals", "propose_models", "activate_models", "see_equity", "manage_programmes"),
     },
     "researcher": {
-        *("own_account", "see_health", "see_studies", "run_jobs", "record_approvals", "propose_models", "see_equity"),
+        *("own_account", "own_access", "see_health", "see_studies", "run_jobs", "record_approvals"),
+        *("propose_models", "see_equity"),
     },
-    "radiologist": {"own_account", "see_films", "send_films", "judge_films", "request_programme"},
-    "referrer": {"own_account", "see_films", "send_films", "request_programme"},
+    "radiologist": {
+        *("own_account", "own_access", "see_films", "send_films", "judge_films", "break_glass", "request_programme"),
+    },
+    "referrer": {"own_account", "own_access", "see_films", "send_films", "request_programme"},
 }
 
 
@@ -113,14 +116,24 @@ def film(study: Study, app: FastAPI) -> str:
     return got.entry_id
 
 
-def _address(path: str, film: str) -> str:
-    return path.replace("{entry_id}", film).replace("{name}", "heat-viral").replace("{user_id}", "99999")
+def _address(path: str, film: str, other: str = "99999") -> str:
+    path = path.replace("{entry_id}", film).replace("{name}", "heat-viral")
+    return re.sub(r"\{(user_id|request_id|break_id|key)\}", other, path)
+
+
+def _pages(app: FastAPI) -> dict[tuple[str, str], Permission]:
+    """Routes that a session opens; those of the API take tokens."""
+    return {
+        (method, path): permission
+        for (method, path), permission in guards(app).items()
+        if not path.startswith(("/api/", "/dicomweb/", "/metrics"))
+    }
 
 
 def test_every_route_times_every_role_is_refused_or_allowed_as_written(
     app: FastAPI, visit: Callable[..., tuple[TestClient, str]], film: str
 ) -> None:
-    routes = guards(app)
+    routes = _pages(app)
     assert len(routes) >= 20
     for role in ROLES:
         client, token = visit(f"{role}1")
@@ -138,7 +151,7 @@ def test_every_route_times_every_role_is_refused_or_allowed_as_written(
 
 def test_without_a_session_every_route_but_the_open_ones_leads_to_signing_in(app: FastAPI, film: str) -> None:
     client = TestClient(app, follow_redirects=False)
-    for (method, path), permission in guards(app).items():
+    for (method, path), permission in _pages(app).items():
         answer = client.request(method, _address(path, film), headers=PAGE)
         if permission is not Permission.anyone:
             assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in"), path
@@ -148,7 +161,7 @@ def test_with_the_password_alone_no_page_opens(
     app: FastAPI, visit: Callable[..., tuple[TestClient, str]], film: str
 ) -> None:
     client, token = visit("radiologist1", "password")
-    for (method, path), permission in guards(app).items():
+    for (method, path), permission in _pages(app).items():
         if permission not in (Permission.anyone, Permission.second_step):
             sent = {"form_token": token} if method == "POST" else None
             answer = client.request(method, _address(path, film), data=sent, headers=PAGE)
@@ -160,7 +173,7 @@ def test_anothers_film_by_its_address_looks_like_none_at_all(
     app: FastAPI, visit: Callable[..., tuple[TestClient, str]], film: str, who: str
 ) -> None:
     client, token = visit(who)
-    for (method, path), permission in guards(app).items():
+    for (method, path), permission in _pages(app).items():
         if "{entry_id}" not in path or (permission is Permission.judge_films and "referrer" in who):
             continue
         sent = {"form_token": token, "agrees": "yes"} if method == "POST" else None
@@ -180,6 +193,64 @@ def test_an_administrator_changes_nobody_of_another_organisation(
         assert client.post(f"/users/{other.user_id}/{act}", data={"form_token": token}).status_code == 404
     assert study.accounts.user("zzz.radiologist2") == other
     assert "radiologist2" not in client.get("/users").text
+
+
+@pytest.fixture
+def belongings(study: Study) -> Iterator[dict[str, str]]:
+    """What of the first organisation has an address, by the route's last words: nobody else may reach it."""
+    desk = study.administration
+    desk.change_organisation(1, name="ZZZ District", takes_requests=True, by=None)
+    desk.ask(1, name="zzz.asking", full_name="Test", contact="ZZZ", password_hash=HASH)
+    users = {role: study.accounts.user(f"zzz.{role}1") for role in ROLES}
+    reader, lead = users["radiologist"], users["administrator"]
+    assert reader is not None
+    assert lead is not None
+    _, token = study.tokens.create(reader.user_id, "t", ["results:read"], time.time() + 60)
+    study.accounts.begin_session(reader, "full")
+    session = desk.sessions(1, idle=1e9, absolute=1e9, user_id=reader.user_id)[0]
+    new = NewFilm(film_id="d" * 64, path="received/x", source="upload", patient_id="ZZZ0032")
+    study.desk.receive(new, organisation_id=2, longest_wait=60)
+    glass = study.glass.open(
+        "ZZZ0032", organisation_id=2, user_id=reader.user_id, home_id=1, reason="x" * 20, seconds=60
+    )
+    assert glass is not None
+    yield {
+        "/users/{user_id}/reset": str(reader.user_id),
+        "/users/{user_id}/role": str(reader.user_id),
+        "/users/{user_id}/state": str(reader.user_id),
+        "/administration/requests/{request_id}": str(desk.requests(1)[0].request_id),
+        "/administration/sessions/{key}/end": session.key,
+        "/administration/tokens/{key}/end": token.key,
+        "/administration/openings/{break_id}/seen": str(glass),
+        "/account/sessions/{key}/end": session.key,
+        "/account/tokens/{key}/end": token.key,
+        "/glass/{break_id}/close": str(glass),
+    }
+    desk.change_organisation(1, name="ZZZ District", takes_requests=False, by=None)
+    for request in desk.requests(1):
+        desk.decide(request.request_id, "refused", organisation_id=1, by=lead.user_id, reason="over")
+    study.glass.close(glass, user_id=reader.user_id)
+
+
+def test_what_is_anothers_cannot_be_told_from_what_is_not_there(
+    app: FastAPI, study: Study, visit: Callable[..., tuple[TestClient, str]], belongings: dict[str, str]
+) -> None:
+    named = {path for _, path in _pages(app) if re.search(r"\{(user_id|request_id|break_id|key)\}", path)}
+    assert named == set(belongings)  # a new route with an address of this kind must be thought about here
+    begin = len(study.archive.audit_log())
+    for path, permission in ((path, held) for (_, path), held in _pages(app).items() if path in belongings):
+        for who in (f"{role}{home}" for role in ROLES for home in (1, 2)):
+            own = path.startswith(("/account", "/glass")) and who == "radiologist1"
+            theirs = who.endswith("1") and path.startswith(("/users", "/administration")) and "openings" not in path
+            seen = who.endswith("2") and "openings" in path  # it is the second organisation's patient
+            if own or theirs or seen or permission.value not in ALLOWED[who[:-1]]:
+                continue
+            client, token = visit(who)
+            sent = {"form_token": token, "decision": "approved", "role": "referrer", "state": "disabled"}
+            there, none = (client.post(_address(path, "", other), data=sent) for other in (belongings[path], "99999"))
+            assert (there.status_code, there.text) == (404, none.text), (who, path)
+    events = {entry.event for entry in study.archive.audit_log()[begin:]}
+    assert events.isdisjoint({"session_ended", "token_ended", "glass_closed", "glass_seen", "account_approved"})
 
 
 def test_a_route_without_a_permission_does_not_start() -> None:

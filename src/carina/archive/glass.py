@@ -11,7 +11,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, and_, exists, func, insert, or_, select, update
+from sqlalchemy.orm import aliased
 
 from carina.archive.archive import append_audit
 from carina.archive.database import reading, writing
@@ -36,8 +37,10 @@ class GlassBreak:
     Attributes
     ----------
     break_id : int
-    user, organisation : str
-        Who, and whose patient.
+    user, user_organisation : str
+        Who, and of which organisation.
+    organisation : str
+        Whose patient.
     organisation_id : int
         Of the patient.
     home_id : int
@@ -53,6 +56,7 @@ class GlassBreak:
 
     break_id: int
     user: str
+    user_organisation: str
     organisation: str
     organisation_id: int
     home_id: int
@@ -63,9 +67,11 @@ class GlassBreak:
     seen_at: float | None
 
 
+_HOME = aliased(OrganisationRow)
 _BREAK: tuple[Any, ...] = (
     GlassRow.break_id,
     UserRow.name,
+    _HOME.name,
     OrganisationRow.name,
     GlassRow.organisation_id,
     GlassRow.home_id,
@@ -173,6 +179,20 @@ class Glass:
             rows = connection.execute(query.order_by(DeskFilmRow.received_at.desc()).limit(100)).fetchall()
         return [DeskFilm(*row) for row in rows]
 
+    def others(self, film: DeskFilm, *, user_id: int) -> tuple[DeskFilm, ...]:
+        """Other films of the same patient that openings of the user's reach now, last taken first, at most 20."""
+        mine = and_(self._reaches(), GlassRow.user_id == user_id, GlassRow.until_at > time.time())
+        query = select(*_FILM).where(
+            DeskFilmRow.organisation_id == film.organisation_id,
+            DeskFilmRow.patient_id == film.patient_id,
+            DeskFilmRow.entry_id != film.entry_id,
+            DeskFilmRow.state.not_in(("refused", "failed")),
+            exists().where(mine),
+        )
+        order = (DeskFilmRow.acquired_at.desc(), DeskFilmRow.entry_id)
+        with reading(self._engine) as connection:
+            return tuple(DeskFilm(*row) for row in connection.execute(query.order_by(*order).limit(20)))
+
     def open_now(self, *, user_id: int) -> list[GlassBreak]:
         """List the openings of a user that have not ended."""
         return self._breaks(GlassRow.user_id == user_id, GlassRow.until_at > time.time())
@@ -206,6 +226,7 @@ class Glass:
 
     def _breaks(self, *where: Any) -> list[GlassBreak]:
         query = select(*_BREAK).join(UserRow, UserRow.user_id == GlassRow.user_id)
+        query = query.join(_HOME, _HOME.organisation_id == GlassRow.home_id)
         query = query.join(OrganisationRow, OrganisationRow.organisation_id == GlassRow.organisation_id)
         with reading(self._engine) as connection:
             rows = connection.execute(query.where(*where).order_by(GlassRow.at.desc()).limit(200)).fetchall()

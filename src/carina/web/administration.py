@@ -72,6 +72,18 @@ def set_state(request: Request, visitor: _Manage, user_id: int) -> Response:
     return RedirectResponse("/users", 303)
 
 
+@router.post("/users/{user_id}/role")
+def set_role(request: Request, visitor: _Manage, user_id: int) -> Response:
+    """Give a user another role; their sessions and tokens end."""
+    user, role = _theirs(request, visitor, user_id), visitor.text("role")
+    if user.user_id == visitor.user.user_id:
+        raise RefusedError(400, "Nobody changes their own role; ask another administrator.")
+    if role not in ROLES:
+        raise RefusedError(400, "Choose a role from the list.")
+    request.app.state.study.accounts.set_role(user, role, by=visitor.user.user_id)
+    return RedirectResponse("/users", 303)
+
+
 def _theirs(request: Request, visitor: Visitor, user_id: int) -> User:
     for user in request.app.state.study.accounts.users(visitor.user.organisation_id):
         if user.user_id == user_id:

@@ -23,15 +23,20 @@ from carina.service import JobQueue, audit_verdicts
 from carina.service.study_jobs import StudyQueue
 from carina.settings import Settings
 from carina.web import (
+    access,
+    accounts,
     administration,
     api,
     api_document,
+    audit_log,
     desk,
     dicomweb,
     equity,
     film,
+    glass,
     metrics,
     models,
+    peers,
     sign_in,
     studies,
     study_runs,
@@ -105,6 +110,8 @@ def create_app(study: Study, settings: Settings, *, secure: bool, model: dict[st
     app.state.study_quality = {}
     for room in (sign_in, desk, film, texture, upload, administration, studies, study_work, study_runs, models, equity):
         app.include_router(room.router)
+    for office in (accounts, access, audit_log, glass, peers):
+        app.include_router(office.router)
     for programs in (api, dicomweb, metrics, api_document):
         app.include_router(programs.router)
     app.add_api_route("/static/{name}", _static, dependencies=[_anyone()])

@@ -14,7 +14,16 @@ from carina.service import facts_of, prior_films
 from carina.web.badges import badges, programmes_to_ask_for
 from carina.web.pages import render
 from carina.web.permissions import Guard, Permission, RefusedError, Visitor
-from carina.web.seeing import corrections, find_film, masked, output_is_open, result_of
+from carina.web.seeing import (
+    corrections,
+    find_film,
+    find_film_to_see,
+    is_foreign,
+    masked,
+    note_seen,
+    output_is_open,
+    result_of,
+)
 
 __all__ = ["router"]
 
@@ -32,22 +41,21 @@ _BLIND_FIRST: Final = "Say first what you see yourself; the model's output opens
 @router.get("/films/{entry_id}")
 def film_page(request: Request, visitor: _See, entry_id: str) -> Response:
     """Show a film with what the model and the doctors said of it."""
-    film, study = find_film(request, visitor, entry_id), request.app.state.study
-    user, opened = visitor.user, output_is_open(request, visitor, film)
-    study.desk.note_access(
-        "film_seen", organisation_id=user.organisation_id, user_id=user.user_id, entry_id=film.entry_id
-    )
+    film, study = find_film_to_see(request, visitor, entry_id), request.app.state.study
+    user, opened, foreign = visitor.user, output_is_open(request, visitor, film), is_foreign(visitor, film)
+    note_seen(request, visitor, film, "film_seen")
     result = result_of(request, visitor, film)
     study.blind.note_opened(film, user_id=user.user_id, output=result is not None)
     reads = study.desk.reads(film.entry_id, organisation_id=film.organisation_id)
-    judges = visitor.may(Permission.judge_films)
+    judges = visitor.may(Permission.judge_films) and not foreign
     covered = badges(request, visitor, [film.entry_id]).get(film.entry_id, ())
     return render(
         request,
         "film",
         visitor,
         programmes=covered,
-        to_ask_for=programmes_to_ask_for(request, visitor, covered),
+        to_ask_for=[] if foreign else programmes_to_ask_for(request, visitor, covered),
+        foreign=foreign,
         film=masked(request, visitor, [film])[0],
         opened=opened,
         reading=None if result is None else _said(result.reading),
@@ -73,13 +81,13 @@ def film_picture(
     side: Annotated[int, Query(ge=16, le=_LONGEST_SIDE)] = _SIDE,
 ) -> Response:
     """Return the film under a window."""
-    film = find_film(request, visitor, entry_id)
+    film = find_film_to_see(request, visitor, entry_id)
     right = corrections(result_of(request, visitor, film))
     try:
         content = request.app.state.pictures.png(film, centre, width, side, right)
     except FilmRejectedError as error:
         raise RefusedError(422, f"The picture cannot be shown: {error.message}.") from error
-    _note_sent(request, visitor, film)
+    note_seen(request, visitor, film, "film_picture_sent")
     return _picture(content)
 
 
@@ -92,13 +100,13 @@ def film_pixels(
     side: Annotated[int, Query(ge=16, le=_LONGEST_SIDE)] = _LONGEST_SIDE,
 ) -> Response:
     """Return the film's pixels for the viewer: rows of 16-bit grey, little endian; headers tell their number."""
-    film = find_film(request, visitor, entry_id)
+    film = find_film_to_see(request, visitor, entry_id)
     right = corrections(result_of(request, visitor, film))
     try:
         found = request.app.state.pictures.pixels(film, side, right)
     except FilmRejectedError as error:
         raise RefusedError(422, f"The picture cannot be shown: {error.message}.") from error
-    _note_sent(request, visitor, film)
+    note_seen(request, visitor, film, "film_picture_sent")
     told = {"X-Rows": str(found.rows), "X-Columns": str(found.columns), "X-Bytes": str(len(found.content))}
     return Response(found.content, media_type="application/octet-stream", headers=told)
 
@@ -106,7 +114,7 @@ def film_pixels(
 @router.get("/films/{entry_id}/layers/{name}")
 def layer(request: Request, visitor: _See, entry_id: str, name: str) -> Response:
     """Return a layer that lies over the film."""
-    film = find_film(request, visitor, entry_id)
+    film = find_film_to_see(request, visitor, entry_id)
     result = result_of(request, visitor, film)
     path = None if result is None else result.files.get(name)
     if path is None or not path.endswith(".png"):
@@ -156,14 +164,6 @@ def judge(request: Request, visitor: _Judge, entry_id: str) -> Response:
     return RedirectResponse(f"/films/{film.entry_id}", 303)
 
 
-def _note_sent(request: Request, visitor: Visitor, film: DeskFilm) -> None:
-    """Note that the film's picture left the house, whether or not its page was opened."""
-    user = visitor.user
-    request.app.state.study.desk.note_access(
-        "film_picture_sent", organisation_id=user.organisation_id, user_id=user.user_id, entry_id=film.entry_id
-    )
-
-
 def _calls(request: Request) -> tuple[str, ...]:
     """Name what a doctor may call a film: a class, or a label set, of the model's task."""
     model = request.app.state.model
@@ -178,6 +178,8 @@ def _confidence(text: str) -> float | None:
 def _priors(request: Request, visitor: Visitor, film: DeskFilm) -> tuple[DeskFilm, ...]:
     """Other films of the patient: those taken before first, to lie beside this one; then any other."""
     study = request.app.state.study
+    if is_foreign(visitor, film):
+        return masked(request, visitor, study.glass.others(film, user_id=visitor.user.user_id))
     before = prior_films(study, film, **visitor.scope)
     known = {each.entry_id for each in before}
     rest = [each for each in study.desk.priors(film, **visitor.scope) if each.entry_id not in known]

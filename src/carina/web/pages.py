@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Mapping
 from functools import cache
@@ -14,19 +15,23 @@ from fastapi.responses import HTMLResponse
 
 from carina.report.page import words
 from carina.web.permissions import Permission, Visitor
+from carina.web.told import Told, told_to
 
-__all__ = ["age_in_words", "audited", "render"]
+__all__ = ["age_in_words", "audited", "render", "render_form"]
 
 _MENU: Final = (
     ("/worklist", "Worklist", Permission.see_films),
     ("/upload", "Send films", Permission.send_films),
+    ("/glass", "Break-glass", Permission.break_glass),
     ("/studies", "Studies", Permission.see_studies),
     ("/models", "Models", Permission.see_studies),
     ("/equity", "Equity", Permission.see_equity),
-    ("/users", "Users", Permission.manage_users),
+    ("/users", "Administration", Permission.manage_users),
     ("/health", "Health", Permission.see_health),
     ("/account", "Account", Permission.own_account),
 )
+_ROOMS: Final = {"/users": "/administration/", "/account": "/account/"}
+"""What else lies behind an entry of the menu."""
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
@@ -109,6 +114,9 @@ def render(
     session = None if visitor is None else visitor.session
     full = session is not None and session.stage == "full"
     menu = [(to, word) for to, word, needs in _MENU if full and visitor is not None and visitor.may(needs)]
+    here = request.url.path
+    room = next((to for to, begins in _ROOMS.items() if here.startswith(begins)), here)
+    told = Told() if visitor is None or not full or request.headers.get("hx-request") else told_to(request, visitor)
     text = (
         _environment()
         .get_template(f"{template}.html.j2")
@@ -116,9 +124,19 @@ def render(
             user=session.user if session is not None and full else None,
             form_token=session.form_token if session is not None else values.pop("form_token", ""),
             menu=menu,
-            here=request.url.path,
+            here=here,
+            room=room,
+            told=told,
             model=request.app.state.model,
             **values,
         )
     )
     return HTMLResponse(text, status)
+
+
+def render_form(request: Request, template: str, visitor: Visitor, **values: Any) -> HTMLResponse:
+    """Fill a template with a form for somebody who is not signed in: its token is tied to a cookie of its own."""
+    token = request.cookies.get("carina_form") or secrets.token_urlsafe(32)
+    answer = render(request, template, visitor, **values, form_token=token)
+    answer.set_cookie("carina_form", token, secure=request.app.state.secure, httponly=True, samesite="strict")
+    return answer

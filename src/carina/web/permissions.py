@@ -15,7 +15,7 @@ from starlette.datastructures import FormData
 from carina.archive import Role, Session, Study, User
 from carina.settings import Settings
 
-__all__ = ["GRANTED", "Guard", "Permission", "RefusedError", "Visitor", "cookie_name"]
+__all__ = ["GRANTED", "Guard", "Permission", "RefusedError", "Visitor", "address_of", "cookie_name"]
 
 _MINUTE: Final = 60.0
 _HOUR: Final = 3600.0
@@ -28,11 +28,16 @@ class Permission(StrEnum):
     anyone = "anyone"
     second_step = "second_step"
     own_account = "own_account"
+    own_access = "own_access"
     see_films = "see_films"
     send_films = "send_films"
     judge_films = "judge_films"
+    break_glass = "break_glass"
     see_health = "see_health"
     manage_users = "manage_users"
+    read_audit = "read_audit"
+    see_openings = "see_openings"
+    see_peers = "see_peers"
     see_studies = "see_studies"
     run_jobs = "run_jobs"
     record_approvals = "record_approvals"
@@ -47,8 +52,12 @@ GRANTED: Final[dict[Role, frozenset[Permission]]] = {
     "administrator": frozenset(
         {
             Permission.own_account,
+            Permission.own_access,
             Permission.see_health,
             Permission.manage_users,
+            Permission.read_audit,
+            Permission.see_openings,
+            Permission.see_peers,
             Permission.see_studies,
             Permission.record_approvals,
             Permission.propose_models,
@@ -60,6 +69,7 @@ GRANTED: Final[dict[Role, frozenset[Permission]]] = {
     "researcher": frozenset(
         {
             Permission.own_account,
+            Permission.own_access,
             Permission.see_health,
             Permission.see_studies,
             Permission.run_jobs,
@@ -71,14 +81,22 @@ GRANTED: Final[dict[Role, frozenset[Permission]]] = {
     "radiologist": frozenset(
         {
             Permission.own_account,
+            Permission.own_access,
             Permission.see_films,
             Permission.send_films,
             Permission.judge_films,
+            Permission.break_glass,
             Permission.request_programme,
         }
     ),
     "referrer": frozenset(
-        {Permission.own_account, Permission.see_films, Permission.send_films, Permission.request_programme}
+        {
+            Permission.own_account,
+            Permission.own_access,
+            Permission.see_films,
+            Permission.send_films,
+            Permission.request_programme,
+        }
     ),
 }
 """Permissions by role; an administrator sees no film."""
@@ -146,6 +164,11 @@ class Visitor:
 def cookie_name(*, secure: bool) -> str:
     """Name of the session's cookie; the prefix ties it to this host and to TLS (RFC 6265bis, 4.1.3)."""
     return "__Host-carina" if secure else "carina"
+
+
+def address_of(request: Request) -> str:
+    """Address that a request came from."""
+    return request.client.host if request.client is not None else "unknown"
 
 
 class Guard:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -19,8 +18,8 @@ from carina.web.credentials import (
     totp_address,
     verify_password,
 )
-from carina.web.pages import render
-from carina.web.permissions import Guard, Permission, RefusedError, Visitor, cookie_name
+from carina.web.pages import render, render_form
+from carina.web.permissions import Guard, Permission, RefusedError, Visitor, address_of, cookie_name
 
 __all__ = ["router"]
 
@@ -60,7 +59,7 @@ def sign_in(request: Request, visitor: _Anyone) -> Response:
     if not verify_password(password if isinstance(password, str) else "", known) or user is None:
         throttle.failed(*mark)
         return _form(request, visitor, _WRONG, 401)
-    token = request.app.state.study.accounts.begin_session(user, "password")
+    token = request.app.state.study.accounts.begin_session(user, "password", **_browser(request))
     return _with_cookie(request, RedirectResponse("/second-factor", 303), token)
 
 
@@ -88,7 +87,9 @@ def second_factor(request: Request, visitor: _Step) -> Response:
     throttle.succeeded(*mark)
     # a new token for the new rights: the attack is a session planted before signing in
     accounts.end_session(request.cookies[cookie_name(secure=request.app.state.secure)])
-    answer = _with_cookie(request, RedirectResponse("/", 303), accounts.begin_session(user, "full"))
+    answer = _with_cookie(
+        request, RedirectResponse("/", 303), accounts.begin_session(user, "full", **_browser(request))
+    )
     _remember(request, answer, user)
     return answer
 
@@ -128,14 +129,12 @@ def new_password(request: Request, visitor: _Own) -> Response:
         return render(request, "account", visitor, status=400, message=f"{error}.", wrong=True)
     accounts = request.app.state.study.accounts
     accounts.set_password(user, hash_password(new), initial=False, by=user.user_id)
-    return _with_cookie(request, RedirectResponse("/", 303), accounts.begin_session(user, "full"))
+    return _with_cookie(request, RedirectResponse("/", 303), accounts.begin_session(user, "full", **_browser(request)))
 
 
 def _form(request: Request, visitor: Visitor, message: str | None = None, status: int = 200) -> Response:
-    token = request.cookies.get("carina_form") or secrets.token_urlsafe(32)
-    answer = render(request, "sign_in", visitor, status=status, message=message, form_token=token)
-    answer.set_cookie("carina_form", token, secure=request.app.state.secure, httponly=True, samesite="strict")
-    return answer
+    asked = bool(request.app.state.study.administration.asked_organisations())
+    return render_form(request, "sign_in", visitor, status=status, message=message, asked=asked)
 
 
 def _second(request: Request, visitor: Visitor, message: str | None = None, status: int = 200) -> Response:
@@ -161,7 +160,7 @@ def _throttle(request: Request) -> Throttle:
 
 def _mark(request: Request, name: str) -> tuple[str, str, str | None]:
     """Name, address, and the device where this browser signed in as that user before."""
-    address = request.client.host if request.client is not None else "unknown"
+    address = address_of(request)
     cookie = request.cookies.get(_DEVICE)
     known = cookie and request.app.state.study.accounts.knows_browser(cookie, name)
     return name, address, cookie if known else None
@@ -174,6 +173,11 @@ def _remember(request: Request, answer: Response, user: User) -> None:
         answer.set_cookie(
             _DEVICE, token, max_age=_YEAR, secure=request.app.state.secure, httponly=True, samesite="strict"
         )
+
+
+def _browser(request: Request) -> dict[str, str | None]:
+    """Tell where a browser is and what it calls itself, for the list of sessions."""
+    return {"address": address_of(request), "agent": request.headers.get("user-agent")}
 
 
 def _with_cookie(request: Request, answer: Response, token: str) -> Response:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
 from carina.web.permissions import Guard, Permission, RefusedError, Visitor
-from carina.web.seeing import find_film, output_is_open
+from carina.web.seeing import find_film, find_film_to_see, note_seen, output_is_open
 
 __all__ = ["router"]
 
@@ -25,13 +25,11 @@ _NONE: Final = "There is no texture sheet of this film."
 @router.get("/films/{entry_id}/texture")
 def sheet(request: Request, visitor: _See, entry_id: str) -> Response:
     """Return the sheet."""
-    film, user, study = find_film(request, visitor, entry_id), visitor.user, request.app.state.study
+    film, study = find_film_to_see(request, visitor, entry_id), request.app.state.study
     made = study.sheets.of(film) if output_is_open(request, visitor, film) else None
     if made is None or made.page is None:
         raise RefusedError(404, _NONE)
-    study.desk.note_access(
-        "sheet_seen", organisation_id=user.organisation_id, user_id=user.user_id, entry_id=film.entry_id
-    )
+    note_seen(request, visitor, film, "sheet_seen")
     content = study.store.read(made.page)
     styles = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(each).digest()).decode()}'" for each in _STYLE.findall(content)
