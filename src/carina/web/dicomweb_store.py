@@ -47,6 +47,7 @@ FILM_CLASSES: Final = (
 
 _RELATED: Final = "multipart/related"
 _DICOM: Final = "application/dicom"
+_NO_PARTS: Final = "The body must be made of parts between boundaries, the last one closed, and is not."
 _IN_MEMORY: Final = 1 << 20
 # PS3.18 table I.2-2
 _OUT_OF_RESOURCES, _MISMATCH, _NOT_UNDERSTOOD, _NO_SUCH_CLASS, _FAILED = 0xA700, 0xA900, 0xC000, 0x0122, 0x0110
@@ -68,6 +69,7 @@ class StoredParts:
 
     most: int
     parts: list[_Part] = field(default_factory=list)
+    whole: bool = False
 
     @classmethod
     @asynccontextmanager
@@ -100,6 +102,7 @@ class StoredParts:
             "on_header_field": lambda data, start, end: self._header(data[start:end], b""),
             "on_header_value": lambda data, start, end: self._header(b"", data[start:end]),
             "on_header_end": self._header_end,
+            "on_end": self._end,
             "on_part_data": lambda data, start, end: self.parts[-1].file.write(data[start:end]),
         }
         try:
@@ -110,12 +113,17 @@ class StoredParts:
         except MultiPartException as error:
             raise HTTPException(400, error.message) from error
         except FormParserError as error:
-            raise RefusedError(400, "The body must be made of parts between boundaries, and is not.") from error
+            raise RefusedError(
+                400, "The body must be made of parts between boundaries, the last one closed, and is not."
+            ) from error
 
     def _begin(self) -> None:
         if len(self.parts) >= self.most:
             raise RefusedError(413, f"A message must have at most {self.most} films; send the rest in another.")
         self.parts.append(_Part(SpooledTemporaryFile(_IN_MEMORY)))  # noqa: SIM115 - `of` closes them all
+
+    def _end(self) -> None:
+        self.whole = True
 
     def _header_begin(self) -> None:
         self.parts[-1].name = self.parts[-1].value = b""
