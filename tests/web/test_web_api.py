@@ -6,6 +6,7 @@ import io
 import time
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -351,3 +352,10 @@ def test_an_unknown_address_and_a_wrong_method_are_answered_in_json(make_desk: C
         answer = client.request(method, path, headers={"Accept": "text/html"})
         assert (answer.status_code, list(answer.json())) == (status, ["error"])
     assert answer.headers["allow"] == "GET"
+
+
+def test_the_page_of_the_documentation_names_every_route() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text("utf-8")
+    for path, item in document()["paths"].items():
+        for method in item:
+            assert f"`{method.upper()} {path}`" in page

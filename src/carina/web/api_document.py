@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -35,8 +36,9 @@ def openapi(request: Request) -> Response:
     return JSONResponse(document())
 
 
+@cache
 def document() -> dict[str, Any]:
-    """Make the OpenAPI document."""
+    """Make the OpenAPI document, once; do not change it."""
     routes = [each for room in _ROOMS for each in room.routes if isinstance(each, APIRoute)]
     made = get_openapi(title="Carina", version=__version__, description=_WORDS, routes=routes)
     parts = made.setdefault("components", {})
