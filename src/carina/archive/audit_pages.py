@@ -23,6 +23,9 @@ __all__ = ["AuditChain", "AuditPage", "AuditPages", "AuditQuery", "ReadEntry"]
 _AT_ONCE: Final = 5_000
 _MOST_LOOKED_AT: Final = 50_000
 _MOST_PROBLEMS: Final = 20
+_PEOPLE: Final = ("user", "user_id", "by")
+_ORGANISATIONS: Final = ("organisation", "organisation_id", "home")
+"""How entries name people and organisations."""
 _COLUMNS: Final = (
     AuditRow.sequence,
     AuditRow.at,
@@ -190,8 +193,8 @@ class _Theirs:
 
     def hold(self, entry: ReadEntry) -> bool:
         said = entry.details
-        people = {said.get("user"), said.get("by")} & self._users
-        if self._organisation not in (said.get("organisation"), said.get("home")) and not people:
+        people = {said.get(name) for name in _PEOPLE} & self._users
+        if self._organisation not in (said.get(name) for name in _ORGANISATIONS) and not people:
             return False
         return self._user is None or self._user in people
 
@@ -202,8 +205,12 @@ def _read(entry: AuditEntry) -> ReadEntry:
         details = json.loads(entry.details)
     except ValueError:
         details = None
-    said = {
-        name: value if isinstance(value, str | int | float) or value is None else json.dumps(value, ensure_ascii=False)
-        for name, value in (details.items() if isinstance(details, dict) else ())
-    }
-    return ReadEntry(entry.sequence, entry.at, entry.event, said, entry.hash)
+    said = details if isinstance(details, dict) else {}
+    return ReadEntry(entry.sequence, entry.at, entry.event, {k: _plain(v) for k, v in said.items()}, entry.hash)
+
+
+def _plain(value: Any) -> str | float | bool | None:
+    """One value of the details: a list in words, anything nested as JSON."""
+    if isinstance(value, list) and all(isinstance(each, str | int | float) for each in value):
+        return ", ".join(map(str, value))
+    return value if isinstance(value, str | int | float) or value is None else json.dumps(value, ensure_ascii=False)

@@ -17,7 +17,8 @@ __all__ = ["router"]
 router = APIRouter()
 
 _Read = Annotated[Visitor, Depends(Guard(Permission.read_audit))]
-_PEOPLE: Final = ("user", "by")
+_PEOPLE: Final = ("user", "user_id", "by")
+_KNOWN: Final = ("organisation", "organisation_id")
 _BEGINNINGS: Final = ("film_", "glass_", "signed_", "session_", "token_", "user_", "role_", "password_", "account_")
 _CHECKING: Final = Lock()
 
@@ -87,10 +88,12 @@ def _said(entry: ReadEntry, names: dict[int, str]) -> list[tuple[str, Any]]:
     """Details in the order in which they are read, people by their names."""
     told = []
     for name, value in entry.details.items():
-        if value is None or name == "organisation":
+        if value is None or name in _KNOWN:
             continue
         if name in _PEOPLE and isinstance(value, int):
             told.append((name, names.get(value, "of another organisation")))
+        elif isinstance(value, bool):
+            told.append((name.replace("_", " "), "yes" if value else "no"))
         else:
             told.append((name.replace("_", " "), value))
     return told

@@ -72,7 +72,7 @@ def told_to(request: Request, visitor: Visitor) -> Told:
         openings = tuple(OpenGlass(each.break_id, each.organisation, each.until_at - now) for each in found)
     if visitor.may(Permission.see_openings) and (number := study.glass.unseen(user.organisation_id)):
         text = f"Break-glass: {number} {'opening has' if number == 1 else 'openings have'} not been looked at."
-        notices.append(Notice(text, "/administration/openings", "Look at them"))
+        notices.append(Notice(text, "/administration/openings", "Look"))
     if visitor.may(Permission.manage_users) and (number := study.administration.waiting_requests(user.organisation_id)):
         text = f"{number} {'request for an account waits' if number == 1 else 'requests for accounts wait'}."
         notices.append(Notice(text, "/administration/requests", "Decide"))
