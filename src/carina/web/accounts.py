@@ -34,7 +34,7 @@ def request_page(request: Request, visitor: _Anyone) -> Response:
 @router.post("/account-request")
 def ask(request: Request, visitor: _Anyone) -> Response:
     """Keep a request; the answer is the same whether or not the name is taken."""
-    throttle: Throttle = request.app.state.throttle
+    throttle = Throttle(request.app.state.study.accounts)  # not the application's, whose count is of failed sign-ins
     where = address_of(request)
     if throttle.refuses(_NOBODY, where, None):
         return _form(request, visitor, _SLOW, 429)
