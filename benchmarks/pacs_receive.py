@@ -1,8 +1,8 @@
 """Receiving over the network: C-STORE of 8 MB films over 4 associations, against Orthanc in the same run.
 
 Both peers write durably before they answer (Orthanc with SyncStorageArea), get the same films from the same sender,
-DCMTK's storescu, with the same PDU size. Alternating runs; films a second, CPU seconds a film of the receiver (which other
-programs on the machine change little), and the ratio of medians.
+DCMTK's storescu, with the same PDU size. Alternating runs; films a second, CPU seconds a film of the receiver (other
+programs on the machine change them little), and the ratio of medians.
 
 Run: python benchmarks/pacs_receive.py [--films 12] [--pdu 131072] [--runs 3]
 """
