@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import json
+import shutil
+import socket
+import subprocess
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -372,6 +378,7 @@ def test_a_store_that_does_not_answer_is_no_fault_of_the_film(node: Node, monkey
         ("multipart/related; boundary=b", b"x", 415),
         ('multipart/related; type="application/dicom+json"; boundary=b', b"x", 415),
         ('multipart/related; type="application/dicom"', b"x", 400),
+        (f'multipart/related; type="application/dicom"; boundary={"b" * 201}', b"x", 400),
         (RELATED, b"no boundary here", 400),
         (RELATED, b"", 400),
         (RELATED, _related(), 400),
@@ -385,6 +392,13 @@ def test_a_message_that_is_none_is_refused_in_words(node: Node, kind: str, body:
     answer = node.client().post("/dicomweb/studies", content=body, headers={"Content-Type": kind})
     assert answer.status_code == status
     assert answer.json()["error"].endswith(".")
+
+
+def test_a_boundary_as_long_as_orthancs_is_taken(node: Node) -> None:
+    boundary = "6a8c028f-e20f-47b6-aff7-1d87dd6231a7-6a8c028f-e20f-47b6-aff7-1d87dd6231a7"
+    body = _related(film_bytes(19, "ZZZ0040")).replace(BOUNDARY.encode(), boundary.encode())
+    headers = {"Content-Type": RELATED.replace(BOUNDARY, boundary)}
+    assert node.client().post("/dicomweb/studies", content=b"\r\n" + body, headers=headers).status_code == 200
 
 
 def test_classes_are_those_that_the_node_takes() -> None:
@@ -401,3 +415,50 @@ def test_in_blind_reading_results_show_where_the_output_is_open(node: Node) -> N
     assert client.get("/dicomweb/studies/2.25.2000").status_code == 404
     blind.blind.keep_call(node.films[1], user_id=reader.user_id, call="normal")
     assert client.get("/dicomweb/studies/2.25.2000").status_code == 200
+
+
+# -- Orthanc as the client -----------------------------------------------------------------------------------------
+
+
+def _orthanc(tmp_path: Path, address: str, token: str) -> tuple[subprocess.Popen[bytes], str]:
+    program, plugin = shutil.which("Orthanc"), Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+    if program is None or not plugin.exists():
+        pytest.skip("Orthanc with DICOMweb is not installed (Debian's orthanc and orthanc-dicomweb)")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    server = {"Url": f"{address}/dicomweb/", "HttpHeaders": {"Authorization": f"Bearer {token}"}}
+    place = {"StorageDirectory": str(tmp_path / "orthanc"), "IndexDirectory": str(tmp_path / "orthanc")}
+    closed = {"DicomServerEnabled": False, "RemoteAccessAllowed": False, "AuthenticationEnabled": False}
+    web = {"Plugins": [str(plugin)], "DicomWeb": {"Enable": True, "Servers": {"carina": server}}}
+    (tmp_path / "orthanc.json").write_text(json.dumps({**place, **closed, **web, "HttpPort": port}), "utf-8")
+    command = [program, str(tmp_path / "orthanc.json")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - Debian's
+    return process, f"http://127.0.0.1:{port}"
+
+
+@pytest.mark.slow
+def test_orthanc_finds_fetches_and_stores(node: Node, tmp_path: Path) -> None:
+    with answering(node.app) as address:
+        process, orthanc = _orthanc(tmp_path, address, node.token("radiologist1"))
+        try:
+            until = time.monotonic() + 60
+            while time.monotonic() < until:
+                with contextlib.suppress(requests.ConnectionError):
+                    if requests.get(f"{orthanc}/system", timeout=10).ok:
+                        break
+                time.sleep(0.2)
+            server = f"{orthanc}/dicom-web/servers/carina"
+            query = {"Uri": "/studies", "Arguments": {"PatientID": "ZZZ0016"}}
+            (found,) = requests.post(f"{server}/qido", json=query, timeout=60).json()
+            assert "2.25.1000" in json.dumps(found)
+            wanted = {"Resources": [{"Study": "2.25.1000"}], "Synchronous": True}
+            assert requests.post(f"{server}/retrieve", json=wanted, timeout=60).ok
+            instances = requests.get(f"{orthanc}/instances", timeout=60).json()
+            assert len(instances) == len(RESULT_CLASSES)
+            stored = requests.post(f"{orthanc}/instances", data=film_bytes(18, "ZZZ0040"), timeout=60).json()
+            wanted = {"Resources": [stored["ID"]], "Synchronous": True}
+            assert requests.post(f"{server}/stow", json=wanted, timeout=60).ok
+            assert node.study.desk.held(["2.25.18002"], organisation_id=1).keys() == {"2.25.18002"}
+        finally:
+            process.terminate()
+            process.wait(timeout=30)

@@ -264,8 +264,9 @@ _STORE: Final[dict[str, Any]] = {
     },
     "openapi_extra": {
         "requestBody": {
+            "description": f"Parts of type {_DICOM}; the content type names that type, and the boundary.",
             "required": True,
-            "content": {f'{_RELATED}; type="{_DICOM}"': {"schema": {"type": "string", "format": "binary"}}},
+            "content": {_RELATED: {"schema": {"type": "string", "format": "binary"}}},
         }
     },
 }

@@ -48,6 +48,7 @@ FILM_CLASSES: Final = (
 _RELATED: Final = "multipart/related"
 _DICOM: Final = "application/dicom"
 _NO_PARTS: Final = "The body must be made of parts between boundaries, the last one closed, and is not."
+_LONGEST_BOUNDARY: Final = 200  # RFC 2046, 5.1.1 allows 70; Orthanc sends 73
 _IN_MEMORY: Final = 1 << 20
 # PS3.18 table I.2-2
 _OUT_OF_RESOURCES, _MISMATCH, _NOT_UNDERSTOOD, _NO_SUCH_CLASS, _FAILED = 0xA700, 0xA900, 0xC000, 0x0122, 0x0110
@@ -86,8 +87,8 @@ class StoredParts:
         boundary = said.get(b"boundary", b"")
         if kind.decode("latin-1") != _RELATED or said.get(b"type", b"").lower() != _DICOM.encode():
             raise RefusedError(415, f'Films are sent as {_RELATED}; type="{_DICOM}"; boundary=...')
-        if not 1 <= len(boundary) <= 70:  # noqa: PLR2004 - RFC 2046, 5.1.1
-            raise RefusedError(400, "The content type must name a boundary of 1 to 70 characters.")
+        if not 1 <= len(boundary) <= _LONGEST_BOUNDARY:
+            raise RefusedError(400, f"The content type must name a boundary of 1 to {_LONGEST_BOUNDARY} characters.")
         try:
             await made._read(request, boundary)
             yield made
