@@ -6,6 +6,7 @@ import datetime as dt
 import io
 import shutil
 import subprocess
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -304,3 +305,19 @@ def test_a_header_without_its_optional_parts_is_enough(read: tuple[Dataset, Foun
 def test_a_header_without_a_study_is_refused(read: tuple[Dataset, Found]) -> None:
     with pytest.raises(FilmRejectedError, match="StudyInstanceUID"):
         build_results(Dataset(), read[1], AT)
+
+
+@pytest.mark.parametrize(
+    ("character_set", "name"),
+    [("ISO_IR 100", "ZZZ^Ömer"), ("ISO_IR 192", "ZZZ^Ngāio"), (["", "ISO 2022 IR 87"], "ZZZ^Taro=山田^太郎")],
+)
+def test_a_patients_name_is_the_same_in_every_object(
+    read: tuple[Dataset, Found], character_set: str | list[str], name: str
+) -> None:
+    source = deepcopy(read[0])
+    source.SpecificCharacterSet, source.PatientName = character_set, name
+    out = io.BytesIO()
+    source.save_as(out, enforce_file_format=True)
+    header = dcmread(io.BytesIO(out.getvalue()), stop_before_pixels=True)
+    made = [dcmread(io.BytesIO(each.data)) for each in build_results(header, read[1], AT)]
+    assert [str(each.PatientName) for each in made] == [name] * len(RESULT_CLASSES)

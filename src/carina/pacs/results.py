@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from highdicom import pr, sc, seg, sr
+from highdicom import SpecificCharacterSetValues, pr, sc, seg, sr
 from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
 from pydicom.sr.codedict import codes
@@ -41,6 +41,8 @@ RESULT_CLASSES: Final = {
 }
 """SOP class of each kind of result (PS3.4 table B.5-1)."""
 
+_UTF8: Final = "ISO_IR 192"
+_CHARACTER_SETS: Final = frozenset(each.value for each in SpecificCharacterSetValues)
 _NUMBERS: Final = {name: 9001 + position for position, name in enumerate(RESULT_CLASSES)}
 _DESCRIPTIONS: Final = {
     "secondary_capture": "AI result, research use only",
@@ -161,6 +163,9 @@ def completed(source: Dataset) -> Dataset:
     for keyword in _EMPTY:
         if keyword not in header:
             setattr(header, keyword, "")
+    known = header.get("SpecificCharacterSet", _UTF8)
+    if not (isinstance(known, str) and known in _CHARACTER_SETS):
+        header.SpecificCharacterSet = _UTF8  # several at once, or none that there is: the text itself stays
     if header.PatientSex not in ("", "M", "F", "O"):
         header.PatientSex = ""
     return header
