@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import hashlib
 import random
+import resource
 import socket
 import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import pytest
 from pacs_peers import RunningNode, until
 from pydicom import dcmread
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
-from pynetdicom import AE, build_context
+from pynetdicom import AE, build_context, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr-defined]  # made at run time
 
 from carina.archive import DeskFilm, Study, WorklistQuery, create_study, open_study
@@ -176,6 +178,93 @@ def test_storage_commitment_is_owed_until_it_was_reported(study: Study, listenin
     association.release()
     assert status.Status == 0x0000
     assert study.archive.exchange.counts() == {"commitment_waiting": 1}
+
+
+@contextmanager
+def _no_file_above(size: int) -> Iterator[None]:
+    """Let the machine refuse larger files, as a full disk would."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_said_and_the_film_is_taken_once_there_is_room(
+    study: Study, listening: int, phantoms: list[Path]
+) -> None:
+    film = dcmread(phantoms[0])
+    with _no_file_above(60_000):
+        association = _association(listening)
+        assert association.send_c_store(film).Status == 0xA700
+        assert association.is_established, "the sender may go on"
+        association.release()
+    assert _films(study) == []
+    assert list(study.store.list("received")) == [], "no half file stays"
+    association = _association(listening)
+    assert association.send_c_store(film).Status == 0x0000
+    association.release()
+    assert len(_films(study)) == 1
+
+
+def test_a_database_that_is_away_is_said_and_nothing_is_acknowledged(
+    tmp_path: Path, postgres_url: str, phantoms: list[Path]
+) -> None:
+    import psycopg  # noqa: PLC0415 - where PostgreSQL is
+
+    name = postgres_url.partition("@/")[2].partition("?")[0]
+    server = postgres_url.replace(f"@/{name}?", "@/postgres?")
+    pacs = PacsSettings(port=0, peers=PEERS)
+    film = dcmread(phantoms[0])
+    with create_study(tmp_path / "service", "service", archive=postgres_url) as study:
+        study.accounts.add_organisation("ZZZ District")
+        with (
+            Node(study, Settings(pacs=pacs), worker=False) as node,
+            psycopg.connect(server, autocommit=True) as other,
+        ):
+            other.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+            other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+            association = _association(node.port)
+            assert association.send_c_store(film).Status == 0xA700
+            other.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+            assert association.send_c_store(film).Status == 0x0000
+            association.release()
+            assert len(_films(study)) == 1
+    gc.collect()
+
+
+def test_a_result_whose_file_is_gone_does_not_keep_the_others(
+    study: Study, phantoms: list[Path], tmp_path: Path
+) -> None:
+    from carina.archive import OwedItem  # noqa: PLC0415 - beside its use
+    from carina.pacs.peers import Peers  # noqa: PLC0415 - as above
+    from carina.pacs.results import RESULT_CLASSES  # noqa: PLC0415 - as above
+    from carina.pacs.sending import Sender  # noqa: PLC0415 - as above
+
+    taken: list[str] = []
+    entity = AE(ae_title="PACS")
+    for sop_class in RESULT_CLASSES.values():
+        entity.add_supported_context(sop_class)
+
+    def stored(event: Any) -> int:
+        taken.append(str(event.request.AffectedSOPInstanceUID))
+        return 0
+
+    server: Any = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, stored)])
+    capture = dcmread(phantoms[0])
+    capture.SOPClassUID = capture.file_meta.MediaStorageSOPClassUID = RESULT_CLASSES["secondary_capture"]
+    path = tmp_path / "capture.dcm"
+    capture.save_as(path)
+    there = study.store.put(path.read_bytes(), folder="results").path
+    for uid, place in (("1.2.3", "results/00/00/gone.dcm"), (str(capture.SOPInstanceUID), there)):
+        study.archive.exchange.owe(OwedItem("store", "PACS", str(capture.SOPClassUID), uid, place))
+    pacs = PacsSettings(peers=(PacsPeer(ae_title="PACS", host="127.0.0.1", port=server.server_address[1]),))
+    Sender(study, pacs, Peers(study, pacs)).step()
+    server.shutdown()
+    assert taken == [str(capture.SOPInstanceUID)]
+    assert study.archive.exchange.counts() == {"store_sent": 1, "store_waiting": 1}
+    gc.collect()
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import build_context, build_role
 from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr-defined]  # made at run time
@@ -127,7 +128,12 @@ class Sender:
 
     def _store_one(self, association: Any, item: OwedItem) -> None:
         try:
-            answer = association.send_c_store(dcmread(io.BytesIO(self._study.store.read(item.path or ""))))
+            made = dcmread(io.BytesIO(self._study.store.read(item.path or "")))
+        except (CarinaError, OSError, InvalidDicomError) as error:  # this one alone waits, not all that come after it
+            self._postpone([item], f"its file in the store cannot be read ({type(error).__name__}); restore it")
+            return
+        try:
+            answer = association.send_c_store(made)
         except ValueError:
             self._postpone([item], f"{item.peer} does not take objects of the class {UID(item.sop_class_uid).name}")
             return
