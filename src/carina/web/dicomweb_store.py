@@ -114,9 +114,9 @@ class StoredParts:
         except MultiPartException as error:
             raise HTTPException(400, error.message) from error
         except FormParserError as error:
-            raise RefusedError(
-                400, "The body must be made of parts between boundaries, the last one closed, and is not."
-            ) from error
+            raise RefusedError(400, _NO_PARTS) from error
+        if not self.whole:  # a connection that broke off: half a film must not be judged
+            raise RefusedError(400, _NO_PARTS)
 
     def _begin(self) -> None:
         if len(self.parts) >= self.most:
