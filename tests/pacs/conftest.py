@@ -17,7 +17,7 @@ pytest.importorskip("highdicom", reason="results need the extra 'pacs'")
 pytest.importorskip("sqlalchemy", reason="studies need the extra 'study'")
 
 import numpy as np
-from pacs_peers import Orthanc, RunningNode, free_port
+from pacs_peers import Orthanc, Redis, RunningNode, free_port
 from pydicom.dataset import Dataset
 
 from carina.archive import create_study
@@ -104,15 +104,24 @@ def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
 
 @pytest.fixture
 def make_node(tmp_path: Path, tiny_bundle: Path) -> Iterator[Callable[..., RunningNode]]:
-    """Factory of nodes that know the peers ORTHANC (at a port) and SENDER; `make_node(port, peer={}, **settings)`."""
+    """Factory of nodes that know the peers ORTHANC (at a port) and SENDER.
+
+    `make_node(port, peer={}, archive=url, queue=url, **settings)`.
+    """
     made: list[RunningNode] = []
 
     def _table(name: str, content: dict[str, Any]) -> list[str]:
         return [name, *(f"{key} = {json.dumps(value)}" for key, value in content.items())]
 
-    def make(orthanc_port: int = 1, peer: dict[str, Any] | None = None, **changes: Any) -> RunningNode:
+    def make(
+        orthanc_port: int = 1,
+        peer: dict[str, Any] | None = None,
+        archive: str | None = None,
+        queue: str = "sqlite:///queue.sqlite",
+        **changes: Any,
+    ) -> RunningNode:
         folder = tmp_path / "service"
-        with create_study(folder, "service") as study:
+        with create_study(folder, "service", archive=archive) as study:
             study.accounts.add_organisation("ZZZ District")
         port = free_port()
         values = {
@@ -124,7 +133,8 @@ def make_node(tmp_path: Path, tiny_bundle: Path) -> Iterator[Callable[..., Runni
         }
         sender = {"ae_title": "SENDER", "host": "127.0.0.1", "port": 104}
         pacs = {"ae_title": "ORTHANC", "host": "127.0.0.1", "port": orthanc_port, "results": True, **(peer or {})}
-        lines = ["[service]", f"model = {json.dumps(str(tiny_bundle))}", "lease_seconds = 5", *_table("[pacs]", values)]
+        service = {"model": str(tiny_bundle), "queue": queue, "lease_seconds": 5}
+        lines = [*_table("[service]", service), *_table("[pacs]", values)]
         lines += [*_table("[[pacs.peers]]", pacs), *_table("[[pacs.peers]]", sender)]
         settings = tmp_path / "node.toml"
         settings.write_text("\n".join(lines) + "\n", "utf-8")
@@ -136,6 +146,19 @@ def make_node(tmp_path: Path, tiny_bundle: Path) -> Iterator[Callable[..., Runni
     yield make
     for node in made:
         node.stop()
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    """A Redis of this test alone, on loopback."""
+    pytest.importorskip("redis", reason="Redis needs the extra 'redis'")
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("Redis is not installed (Debian's package redis-server)")
+    made = Redis(free_port(), [program, "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)])
+    made.start()
+    yield made
+    made.stop()
 
 
 @pytest.fixture

@@ -22,6 +22,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def listens(port: int) -> bool:
+    """Whether something listens on a port of loopback."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def until(holds: Callable[[], Any], seconds: float = 30.0) -> Any:
     """Wait until something holds, and return it."""
     end = time.monotonic() + seconds
@@ -90,6 +96,28 @@ class Orthanc:
 
 
 @dataclass
+class Redis:
+    """A running Redis of these tests alone."""
+
+    port: int
+    command: list[str]
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        self.process = subprocess.Popen([*self.command, "--port", str(self.port)], stdout=subprocess.DEVNULL)  # noqa: S603 - ours
+        until(lambda: listens(self.port))
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(timeout=10)
+
+
+@dataclass
 class RunningNode:
     """`carina pacs` as a process of its own."""
 
@@ -108,13 +136,12 @@ class RunningNode:
                 env={**os.environ, "OMP_NUM_THREADS": "1"},
             )
 
-        def listens() -> bool:
+        def ready() -> bool:
             assert self.process is not None
             assert self.process.poll() is None, self.log.read_text("utf-8")
-            with socket.socket() as probe:
-                return probe.connect_ex(("127.0.0.1", self.port)) == 0
+            return listens(self.port)
 
-        until(listens)
+        until(ready, 200)
 
     def kill(self) -> None:
         """End it as a power cut would."""
