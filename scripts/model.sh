@@ -23,7 +23,7 @@ mkdir -p src/carina/models
 rm -rf src/carina/models/lungs
 cp -r "$RUNS/lungs" src/carina/models/lungs
 echo "src/carina/models/lungs is the bundle of $RUNS/lungs"
-for model in pneumonia-seed:1.0.0 pneumonia:1.3.0; do
+for model in pneumonia-seed:1.0.0 pneumonia:1.2.0; do
     name=${model%:*}
     if [ ! -f "$RUNS/$name/bundle/bundle.json" ]; then
         "$PYTHON" -m carina train "$DATA/cxr/images.csv" --recipe "$name" --name "$name" --bundle-version "${model#*:}" --out "$RUNS/$name" \

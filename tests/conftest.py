@@ -181,10 +181,20 @@ _DATABASES = count(1)
 
 
 @pytest.fixture
-def postgres_url(postgres_cluster: Path) -> str:
-    """URL of an empty database."""
+def make_postgres_url(postgres_cluster: Path) -> Callable[[], str]:
+    """Factory of URLs, each of an empty database of its own."""
     psycopg = pytest.importorskip("psycopg", reason="PostgreSQL needs the extra 'postgres'")
-    name = f"study{next(_DATABASES)}"
-    with psycopg.connect(host=str(postgres_cluster), user="postgres", dbname="postgres", autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-    return f"postgresql://postgres@/{name}?host={postgres_cluster}"
+
+    def make() -> str:
+        name = f"study{next(_DATABASES)}"
+        with psycopg.connect(host=str(postgres_cluster), user="postgres", dbname="postgres", autocommit=True) as server:
+            server.execute(f"CREATE DATABASE {name}")
+        return f"postgresql://postgres@/{name}?host={postgres_cluster}"
+
+    return make
+
+
+@pytest.fixture
+def postgres_url(make_postgres_url: Callable[[], str]) -> str:
+    """URL of an empty database."""
+    return make_postgres_url()

@@ -64,6 +64,7 @@ def test_a_training_ends_in_a_calibrated_bundle_that_names_its_inputs(films: Pat
     bundle = train_bundle(order)
     written = json.loads((bundle / "bundle.json").read_text())
     split = pl.read_csv(tmp_path / "run" / "split.csv", infer_schema=False)
+    assert all(name.isprintable() for name in split.columns)
     assert split.height == 199  # film 0 is not usable
     again = read_film_table(tmp_path / "run" / "split.csv", default_task())
     assert (len(again), all(path.is_file() for path in again.paths)) == (199, True)

@@ -169,7 +169,8 @@ def prepare(
         if not proof.films.get(part):
             raise TrainingError(f"training needs films in `train` and `tune`; the split {part!r} is empty")
     paths = [os.path.relpath(path, out.resolve()) for path in split.paths]
-    split.frame.with_columns(pl.Series("path", paths, dtype=pl.String)).write_csv(out / "split.csv")
+    shown = split.frame.drop("\x00row", strict=False)  # the reader's own count, no column of the user's
+    shown.with_columns(pl.Series("path", paths, dtype=pl.String)).write_csv(out / "split.csv")
     (out / "disjoint.json").write_text(json.dumps(proof.to_dict(), indent=1), "utf-8")
     return Prepared(table=split, rows=rows, cache=cache, proof=proof, refused=refused)
 
