@@ -180,8 +180,8 @@ def measure(folder: Path, url: str | None, given: argparse.Namespace) -> None:
         row = (kind, len(taken), f"{middle:.0f}", f"{late:.0f}", f"{latest:.0f}", f"{1000 * max(taken):.0f}")
         print("| " + " | ".join(map(str, (*row, len(tally.errors[kind])))) + " |")
     wrong = [f"{kind}: {each}" for kind, found in tally.errors.items() for each in found]
-    for each in wrong[:20]:
-        print(each)
+    for line in wrong[:20]:
+        print(line)
     stuck = sum(each.is_alive() for each in doctors)
     answers = sum(map(len, tally.seconds.values()))
     print(f"\n{answers} answers, {len(wrong)} errors, {stuck} users stuck, audit log {'BROKEN' if broken else 'whole'}")

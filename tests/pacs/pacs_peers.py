@@ -149,6 +149,14 @@ class RunningNode:
         self.process.kill()
         self.process.wait(timeout=10)
 
+    def workers(self) -> list[int]:
+        """Processes in which the node reads films."""
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        lists = [path.read_text("utf-8").split() for path in children.parent.parent.glob("*/children")]
+        found = [each for one in lists for each in one]
+        return [int(each) for each in found if b"spawn_main" in Path(f"/proc/{each}/cmdline").read_bytes()]
+
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import os
 import random
 import resource
+import signal
 import socket
 import struct
 import subprocess
@@ -265,6 +267,27 @@ def test_a_result_whose_file_is_gone_does_not_keep_the_others(
     assert taken == [str(capture.SOPInstanceUID)]
     assert study.archive.exchange.counts() == {"store_sent": 1, "store_waiting": 1}
     gc.collect()
+
+
+@pytest.mark.slow
+def test_no_film_is_lost_by_kills_of_the_worker(
+    make_node: Callable[..., RunningNode],
+    storescu: Callable[..., subprocess.CompletedProcess[str]],
+    phantoms: list[Path],
+    orthanc: Any,
+) -> None:
+    node, chance = make_node(orthanc.dicom), random.Random(11)  # noqa: S311 - moments, no secrets
+    assert storescu(node.port, *phantoms[:4]).returncode == 0
+    for _ in range(2):  # a film that ends its worker three times is set aside
+        (worker,) = until(node.workers, 60)
+        time.sleep(chance.uniform(2.0, 8.0))
+        os.kill(worker, signal.SIGKILL)
+        gone = worker
+        until(lambda: gone not in node.workers(), 30)  # noqa: B023 - asked at once
+    until(lambda: len(orthanc.series()) == 5 * 4, 200)
+    with open_study(node.folder, "service") as study:
+        assert {each.state for each in _films(study)} == {"read"}
+        assert study.archive.exchange.counts()["store_sent"] == 5 * 4, "each once"
 
 
 @pytest.mark.slow
