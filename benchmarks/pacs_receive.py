@@ -4,7 +4,7 @@ Both peers write durably before they answer (Orthanc with SyncStorageArea), get 
 DCMTK's storescu, with the same PDU size. Alternating runs; films a second, CPU seconds a film of the receiver (other
 programs on the machine change them little), and the ratio of medians.
 
-Run: python benchmarks/pacs_receive.py [--films 12] [--pdu 131072] [--runs 3]
+Run: python benchmarks/pacs_receive.py [--count 12] [--pdu 131072] [--runs 3]
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def wait_for(port: int) -> None:
 def main() -> None:
     """Run both in turn."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--films", type=int, default=12, help="films a run")
+    parser.add_argument("--count", type=int, default=12, help="films a run")
     parser.add_argument("--pdu", type=int, default=131072, help="PDU size, bytes")
     parser.add_argument("--runs", type=int, default=3, help="runs of each")
     options = parser.parse_args()
@@ -143,7 +143,7 @@ def main() -> None:
     }
     runs: dict[str, list[tuple[float, float]]] = {name: [] for name in kinds}
     with tempfile.TemporaryDirectory() as top:
-        paths = films(Path(top), options.films)
+        paths = films(Path(top), options.count)
         for _ in range(options.runs):
             for name, run in kinds.items():
                 with tempfile.TemporaryDirectory() as folder:

@@ -4,7 +4,7 @@ DCMTK's storescu sends one film at a time to `carina pacs` with its worker and t
 The time counts from the node's acknowledgement until Orthanc holds the last result, after which nothing comes for two
 seconds. The first film warms up and does not count.
 
-Run: python benchmarks/pacs_turnaround.py [--films 5] [--side 2048] [--model pneumonia]
+Run: python benchmarks/pacs_turnaround.py [--count 5] [--side 2048] [--model pneumonia]
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def seconds_until_results(path: Path, port: int, http: int) -> tuple[float, int]
 def main() -> None:
     """Time one film after the other."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--films", type=int, default=5, help="films that count")
+    parser.add_argument("--count", type=int, default=5, help="films that count")
     parser.add_argument("--side", type=int, default=2048, help="rows and columns of a film")
     parser.add_argument("--model", default="pneumonia", help="bundle that reads")
     options = parser.parse_args()
@@ -117,7 +117,7 @@ def main() -> None:
             wait_for(http)
             running.append(start_node(folder, port, dicom, options.model))
             wait_for(port)
-            paths = [film(folder, number, options.side) for number in range(options.films + 1)]
+            paths = [film(folder, number, options.side) for number in range(options.count + 1)]
             times = [seconds_until_results(path, port, http) for path in paths]
         finally:
             for each in reversed(running):
