@@ -39,9 +39,10 @@ def film(folder: Path, number: int, side: int) -> Path:
     data = phantom_dicom(phantom_film(number + 1, size=512))
     data.StudyInstanceUID, data.SeriesInstanceUID = generate_uid(), generate_uid()
     data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-    large = cv2.resize(data.pixel_array, (side, side), interpolation=cv2.INTER_CUBIC)
+    small = data.pixel_array
+    large = cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC)
     data.Rows = data.Columns = side
-    data.PixelData = np.clip(large, 0, 2**data.BitsStored - 1).astype(data.pixel_array.dtype).tobytes()
+    data.PixelData = np.clip(large, 0, 2**data.BitsStored - 1).astype(small.dtype).tobytes()
     path = folder / f"{number}.dcm"
     data.save_as(path, enforce_file_format=True)
     return path
