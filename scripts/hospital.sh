@@ -35,7 +35,7 @@ run ingest "$S" "$H/films" --workers "$WORKERS" --review accept
 run records "$S" --admissions "$H/admissions.csv" --vitals "$H/vitals.csv" --reads "$H/reads.csv" \
     --microbiology "$H/microbiology.csv" --mapping "$H/mapping.toml"
 if [ -n "$RULES" ]; then run cohort "$S" --rules "$RULES"; else run cohort "$S"; fi
-run deid verify "$S"
+run deid verify "$S" --workers "$WORKERS"
 
 printf '\n$ python scripts/check_hospital.py %q %q\n' "$H" "$S"
 "$PYTHON" scripts/check_hospital.py "$H" "$S" --out "$OUT/differences.csv"
