@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from carina.imaging.lung_cover import lung_cover, lungs_black
+from carina.imaging.lung_cover import disc, lung_cover, lungs_black
 from carina.imaging.lung_fields import LungFields
 from carina.types import Array
 
@@ -67,9 +67,9 @@ def markers_removed(pixels: Array, fields: LungFields) -> Array:
     scale = min(1.0, _WORKING_SIDE / min(pixels.shape))
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
     small = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.float32)
-    opened = cv2.morphologyEx(small, cv2.MORPH_OPEN, _disc(_MARKER_SIZE * min(small.shape)))
+    opened = cv2.morphologyEx(small, cv2.MORPH_OPEN, disc(_MARKER_SIZE * min(small.shape)))
     lifted = (small - opened > _MARKER_LIFT).astype(np.uint8)
-    halo = cv2.dilate(lifted, _disc(2 * _MARKER_HALO * min(small.shape)))
+    halo = cv2.dilate(lifted, disc(2 * _MARKER_HALO * min(small.shape)))
     full = (pixels.shape[1], pixels.shape[0])
     where = cv2.resize(halo, full, interpolation=cv2.INTER_NEAREST).astype(bool) & ~lung_cover(fields)
     under = np.asarray(cv2.resize(opened, full, interpolation=cv2.INTER_LINEAR), np.float32)
@@ -91,8 +91,3 @@ def outside(fields: LungFields, side: int) -> NDArray[np.bool_]:
     """Give the part of a film at `side` x `side` pixels that lies outside `lung_cover`."""
     cover = cv2.resize(lung_cover(fields).astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
     return np.asarray(cover < _HALF, dtype=np.bool_)
-
-
-def _disc(diameter: float) -> NDArray[np.uint8]:
-    width = max(1, round(diameter)) | 1
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width)), np.uint8)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from carina.imaging.lung_fields import LEFT, RIGHT, LungFields
 from carina.types import Array
 
-__all__ = ["lung_cover", "lungs_black"]
+__all__ = ["disc", "lung_cover", "lungs_black"]
 
 _WIDENED = 0.03
 
@@ -25,7 +25,7 @@ def lung_cover(fields: LungFields) -> NDArray[np.bool_]:
         points = cv2.findNonZero((fields.mask == side).astype(np.uint8))
         if points is not None:
             cv2.fillConvexPoly(cover, cv2.convexHull(points), 1)
-    return np.asarray(cv2.dilate(cover, _disc(max(cover.shape))) > 0, dtype=np.bool_)
+    return np.asarray(cv2.dilate(cover, disc(2 * _WIDENED * max(cover.shape))) > 0, dtype=np.bool_)
 
 
 def lungs_black(pixels: Array, fields: LungFields) -> Array:
@@ -47,6 +47,7 @@ def lungs_black(pixels: Array, fields: LungFields) -> Array:
     return np.asarray(np.where(lung_cover(fields), np.float32(0.0), pixels), dtype=np.float32)
 
 
-def _disc(longer_side: int) -> NDArray[np.uint8]:
-    width = max(1, round(2 * _WIDENED * longer_side)) | 1
+def disc(diameter: float) -> NDArray[np.uint8]:
+    """Disc for morphology, of 1 within; its width is the next odd number of pixels."""
+    width = max(1, round(diameter)) | 1
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width)), np.uint8)

@@ -13,7 +13,7 @@ from starlette.datastructures import UploadFile
 
 from carina.archive import DeskFilm, DeskResult, Order, State, WorklistQuery
 from carina.errors import ArchiveError
-from carina.service import check_health, diagnostic_report, facts_of, receive_files
+from carina.service import check_health, diagnostic_report, facts_of
 from carina.service.codes import NOTICE
 from carina.web.api_access import ACCESS, TokenGuard, TokenVisitor, problem, read_small
 from carina.web.api_models import (
@@ -28,7 +28,7 @@ from carina.web.api_models import (
 )
 from carina.web.permissions import Permission, RefusedError, Visitor
 from carina.web.seeing import find_film, masked, output_is_open, result_of
-from carina.web.upload import bounded, refuse_without_room
+from carina.web.upload import take_sent
 
 __all__ = ["router"]
 
@@ -41,7 +41,6 @@ _Health = Annotated[TokenVisitor, Depends(TokenGuard(Permission.see_health, "hea
 _Id = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="`id` of the worklist")]
 _FHIR: Final = "application/fhir+json"
 _FORM: Final = "multipart/form-data"
-_LONGEST_NAME: Final = 120
 _LAYER: Final = re.compile(r"[a-z0-9_-]{1,64}")
 _WRONG: Final[dict[int | str, dict[str, Any]]] = {
     400: {"model": Problem, "description": "The request cannot be answered as it stands."},
@@ -261,19 +260,7 @@ def send(request: Request, visitor: _Write, sent: Annotated[list[UploadFile], De
     """Take films (DICOM, PNG, JPEG, TIFF, or zips of them); what is taken is durable when this is answered."""
     if not sent:
         return problem(400, "Send at least one film, or a zip of films, in a field named films.")
-    state = request.app.state
-    refuse_without_room(state.study.folder, state.settings)
-    done = list(
-        receive_files(
-            state.study,
-            ((str(each.filename)[:_LONGEST_NAME], each.file) for each in sent),
-            organisation_id=visitor.user.organisation_id,
-            settings=bounded(state.settings),
-            queue=state.queue,
-            referrer_id=visitor.scope["referrer_id"],
-            by=visitor.user.user_id,
-        )
-    )
+    done = take_sent(request, visitor, sent)
     taken = sum(each.film is not None for each in done)
     if not taken and any(each.code == "not_stored" for each in done):
         status = 503

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Annotated, Final
@@ -11,12 +12,12 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from starlette.datastructures import UploadFile
 
-from carina.service import receive_files
+from carina.service import Received, receive_files
 from carina.settings import Settings
 from carina.web.pages import render
 from carina.web.permissions import Guard, Permission, RefusedError, Visitor
 
-__all__ = ["UnderWay", "bounded", "refuse_without_room", "router"]
+__all__ = ["UnderWay", "refuse_without_room", "router", "take_sent"]
 
 router = APIRouter()
 
@@ -63,25 +64,37 @@ def upload(request: Request, visitor: _Send) -> Response:
     sent = [each for each in visitor.form.getlist("films") if isinstance(each, UploadFile) and each.filename]
     if not sent:
         raise RefusedError(400, "Choose at least one film, or a zip of films.")
+    done = take_sent(request, visitor, sent)
+    template = "upload_rows" if request.headers.get("x-rows-only") else "upload"
+    most = request.app.state.settings.web.upload_bytes
+    return render(request, template, visitor, done=done, new=sum(each.new for each in done), most=most)
+
+
+def take_sent(request: Request, visitor: Visitor, sent: Sequence[UploadFile]) -> list[Received]:
+    """Take files that a page or a program sent, in their order; what is taken is durable when this returns.
+
+    Raises
+    ------
+    RefusedError
+        If the disk has no room.
+    """
     state = request.app.state
     refuse_without_room(state.study.folder, state.settings)
-    done = list(
+    files = ((str(each.filename)[:_LONGEST_NAME], each.file) for each in sent)
+    return list(
         receive_files(
             state.study,
-            ((str(each.filename)[:_LONGEST_NAME], each.file) for each in sent),
+            files,
             organisation_id=visitor.user.organisation_id,
-            settings=bounded(state.settings),
+            settings=_bounded(state.settings),
             queue=state.queue,
             referrer_id=visitor.scope["referrer_id"],
             by=visitor.user.user_id,
         )
     )
-    template = "upload_rows" if request.headers.get("x-rows-only") else "upload"
-    most = state.settings.web.upload_bytes
-    return render(request, template, visitor, done=done, new=sum(each.new for each in done), most=most)
 
 
-def bounded(settings: Settings) -> Settings:
+def _bounded(settings: Settings) -> Settings:
     """Bound what a zip of an upload may unpack to: the attack is a full disk."""
     most = min(settings.ingest.archive_bytes, settings.web.unpacked_bytes)
     return settings.model_copy(update={"ingest": settings.ingest.model_copy(update={"archive_bytes": most})})
