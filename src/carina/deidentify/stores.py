@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Final, Literal
 
+from carina.deidentify.sqlite_file import MAGIC, opened_sqlite, tables
+
 __all__ = ["Document", "documents", "is_text"]
 
 _DEEPEST: Final = 8
@@ -109,7 +111,7 @@ def _inside(where: str, data: bytes, depth: int) -> Iterator[Document]:
         yield Document(where, "picture", data)
         if data.startswith(_PNG):
             yield from _png_text(where, data)
-    elif data.startswith(b"SQLite format 3\0"):
+    elif data.startswith(MAGIC):
         yield from _sqlite(where, data, depth)
     elif data.startswith((b"PAR1", b"ARROW1")):
         yield from _columns(where, data)
@@ -204,18 +206,11 @@ def _tar(where: str, data: bytes, depth: int) -> Iterator[Document]:
 
 def _sqlite(where: str, data: bytes, depth: int) -> Iterator[Document]:
     """Rows of every table; what deleted rows left behind is searched as bytes."""
-    # bytes 18 and 19 say whether a write-ahead log belongs to the file; a copy in memory can have none
-    plain = data[:18] + b"\x01\x01" + data[20:]
     try:
-        with closing(sqlite3.connect(":memory:")) as database:
-            database.deserialize(plain)
-            database.text_factory = bytes
-            names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-            for (name,) in names:
-                quoted = name.decode("utf-8", "replace").replace('"', '""')
-                cursor = database.execute(f'SELECT * FROM "{quoted}"')  # noqa: S608 - a name out of the file's own list, quoted
+        with opened_sqlite(data) as database:
+            for name, cursor in tables(database):
                 columns = [column[0] for column in cursor.description]
-                yield from _rows(f"{where} > {quoted}", columns, cursor, depth)
+                yield from _rows(f"{where} > {name}", columns, cursor, depth)
     except sqlite3.Error:
         yield Document(where, "problem", b"begins like an SQLite database and cannot be read to its end")
 

@@ -18,6 +18,7 @@ from carina.deidentify.identity import find_printed_nhis
 from carina.deidentify.needles import BIRTH, Needles, Target, ascii_lower, date_of, folded
 from carina.deidentify.ocr import has_tesseract, read_words
 from carina.deidentify.pixel_text import PixelText
+from carina.deidentify.sqlite_file import MAGIC, finds_between_cells
 from carina.deidentify.stores import Document, documents
 from carina.errors import FilmRejectedError, RemovalError
 from carina.imaging.dicom import open_dicom, stored_samples
@@ -147,17 +148,37 @@ class Verifier:
             yield text.encode("utf-8"), list(zip(places[number] or [], named.get(number, []), strict=True))
 
     def _judged(self, document: Document, text: bytes, hits: list[tuple[int, str]]) -> Iterator[Leak]:
+        joins: frozenset[tuple[int, str]] | None = None
         for offset, match in hits:
             target = self.needles.targets[self.needles.patterns[ascii_lower(match)]]
             end = offset + len(match.encode("utf-8"))
             before, after = text[max(0, offset - _AROUND) : offset], text[end : end + _AROUND]
-            if _counts(target, _latin(before), match, _latin(after), in_text=document.kind == "text"):
-                yield Leak(document.where, target.kind, _one(target.patients), document.kind)
+            if not _counts(target, _latin(before), match, _latin(after), in_text=document.kind == "text"):
+                continue
+            if document.data.startswith(MAGIC):
+                joins = self._joins(document.data, text, hits) if joins is None else joins
+                if (offset, match) in joins:
+                    continue
+            yield Leak(document.where, target.kind, _one(target.patients), document.kind)
         if document.kind == "text":
             plain = document.data.decode("utf-8", "replace")
             yield from self._births(document.where, plain)
             if find_printed_nhis(_LONG_RUN.sub(" ", plain)):
                 yield Leak(document.where, "nhi_shape", "", "text")
+
+    def _joins(self, data: bytes, text: bytes, hits: list[tuple[int, str]]) -> frozenset[tuple[int, str]]:
+        """Give the finds in an SQLite file that live cells beside each other make up, and none of them holds.
+
+        What a live cell holds is found in its row. Here only what stands between the whole of one cell and the whole
+        of the next is let go, byte for byte; the same letters anywhere else, as in a freed page, still count.
+        """
+        between = finds_between_cells(data, self._found)
+        return frozenset(
+            (offset, match)
+            for offset, match in hits
+            for before, after in between.get(match, ())
+            if text.startswith(before + match.encode("utf-8") + after, max(0, offset - len(before)))
+        )
 
     def _births(self, where: str, text: str) -> Iterator[Leak]:
         """Dates of birth after a word for birth: of the patient whose pseudonym stands near, or of anybody."""
