@@ -105,3 +105,24 @@ def test_nobody_has_more_than_twenty_tokens(study: Study, user: User) -> None:
         study.tokens.create(user.user_id, f"t{number}", ["results:read"], time.time() + DAY)
     with pytest.raises(ArchiveError, match="20 tokens"):
         study.tokens.create(user.user_id, "one more", ["results:read"], time.time() + DAY)
+
+
+def test_what_has_run_out_is_cleared_and_nothing_that_still_counts(study: Study, user: User) -> None:
+    now = time.time()
+    accounts = study.accounts
+    alive, old = (accounts.begin_session(user, "full", now=at) for at in (now, now - 2 * DAY))
+    _, soon = study.tokens.create(user.user_id, "soon", ["results:read"], now + 10 * DAY)
+    study.tokens.create(user.user_id, "sooner", ["results:read"], now + 1 * DAY)
+    cookie = accounts.remember_browser(user.user_id, 40 * DAY)
+    accounts.note_failure({"new": 900.0}, now=now)
+    accounts.note_failure({"old": 900.0}, now=now - 31 * DAY)
+    limits = {"idle": DAY, "absolute": DAY, "kept": 30 * DAY}
+    assert accounts.clear_expired(**limits, now=now) == 2, "a session and a count"
+    assert accounts.session(old, idle=1e9, absolute=1e9) is None
+    assert accounts.session(alive, idle=1e9, absolute=1e9) is not None
+    assert accounts.failures({"new": 900.0, "old": 1e9}) == {"new": 1, "old": 0}
+    assert accounts.clear_expired(**limits, now=now + 32 * DAY) == 3, "the other session, the other count, a token"
+    assert study.tokens.of_user(user.user_id) == [soon], "it expired 22 days ago, and is still shown"
+    assert accounts.knows_browser(cookie, user.name)
+    assert accounts.clear_expired(**limits, now=now + 71 * DAY) == 2
+    assert not accounts.knows_browser(cookie, user.name)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import json
 import logging
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -149,6 +151,18 @@ def test_jobs_in_the_queue_are_json_and_name_no_patient(study: Study, settings: 
     (message,) = queue._huey.storage.enqueued_items()
     assert json.loads(message)["args"] == [1, film.entry_id]
     assert (study.folder / "queue.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_worker_clears_what_has_run_out_once_an_hour(study: Study, settings: Settings) -> None:
+    user = study.accounts.add_user("zzz.reader", organisation_id=1, role="radiologist", password_hash="x")  # noqa: S106 - no password
+    tokens = [study.accounts.begin_session(user, "full", now=time.time() - hours * 3600) for hours in (0, 11)]
+    huey = JobQueue(study, settings)._huey
+    for minute in range(60):
+        for task in huey.read_periodic(dt.datetime(2020, 4, 1, 8, minute)):  # noqa: DTZ001 - huey's own form
+            if task.name.endswith("clear_expired"):
+                huey.execute(task)
+    kept = [study.accounts.session(each, idle=1e9, absolute=1e9) is not None for each in tokens]
+    assert kept == [True, False], "session_hours is 10"
 
 
 def test_a_queue_that_is_away_loses_no_film(

@@ -8,11 +8,11 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
 
 from carina.archive.archive import append_audit
 from carina.archive.database import reading, writing
-from carina.archive.desk_tables import FailureRow, TokenRow, UserRow
+from carina.archive.desk_tables import FailureRow, SessionRow, TokenRow, UserRow
 
 __all__ = ["Browsers", "digest"]
 
@@ -86,6 +86,36 @@ class Browsers:
         """Begin the counts again, after a sign-in that succeeded."""
         with writing(self._engine) as connection:
             connection.execute(delete(FailureRow).where(FailureRow.key.in_([digest(key) for key in keys])))
+
+    # -- what has run out ------------------------------------------------------------------------------------------
+
+    def clear_expired(self, *, idle: float, absolute: float, kept: float, now: float | None = None) -> int:
+        """Delete sessions that have ended, and tokens, known browsers and counts of failures that ran out long ago.
+
+        Parameters
+        ----------
+        idle, absolute : float
+            Seconds since a session was last used, and since it began, after which it has ended.
+        kept : float
+            Seconds for which an expired API token still stands in its user's list, and a count of failed sign-ins in
+            the database: longer than any span that failures are counted over.
+        now : float or None
+            Seconds since 1970; the present when left out.
+
+        Returns
+        -------
+        int
+            Rows deleted. Nothing that still opens anything, or still counts, is among them.
+        """
+        at = time.time() if now is None else now
+        ended = or_(SessionRow.seen_at < at - idle, SessionRow.created_at < at - absolute)
+        old = (
+            delete(SessionRow).where(ended),
+            delete(TokenRow).where(TokenRow.expires_at < at - kept),
+            delete(FailureRow).where(FailureRow.since < at - kept),
+        )
+        with writing(self._engine) as connection:
+            return sum(connection.execute(each).rowcount for each in old)
 
 
 def _count(connection: Connection, key: str, at: float, span: float) -> None:

@@ -26,6 +26,8 @@ __all__ = ["JobQueue", "open_huey"]
 
 _LOG: Final = logging.getLogger("carina.service")
 _SQLITE: Final = "sqlite:///"
+_KEPT_SECONDS: Final = 30 * 86_400.0
+"""How long expired tokens stay in their users' lists."""
 _Read = Callable[[int, str], None]
 
 
@@ -49,6 +51,8 @@ class _Json(Serializer):  # type: ignore[misc]  # huey is untyped
 
 class JobQueue:
     """Films that wait for a worker. Losing it loses nothing: `sweep` fills it again from the database.
+
+    A worker also clears away what has run out, once an hour: sessions, tokens, counts of failed sign-ins.
 
     Parameters
     ----------
@@ -82,9 +86,15 @@ class JobQueue:
         def sweep_films() -> None:
             self.sweep()
 
+        def clear_expired() -> None:
+            web = settings.web
+            idle, absolute = web.idle_minutes * 60, web.session_hours * 3600
+            study.accounts.clear_expired(idle=idle, absolute=absolute, kept=_KEPT_SECONDS)
+
         self._task = self._huey.task(name="read_film")(read_film)
         self._sheet_task = self._huey.task(name="make_sheet")(make_sheet)
         self._huey.periodic_task(crontab(minute="*"), name="sweep_films")(sweep_films)
+        self._huey.periodic_task(crontab(minute="17"), name="clear_expired")(clear_expired)
 
     def put(self, organisation_id: int, entry_id: str) -> bool:
         """Hand a film to the workers.
