@@ -12,8 +12,9 @@ pytest.importorskip("pynetdicom", reason="the node needs the extra 'pacs'")
 from pydicom.uid import UID
 from pynetdicom import AE, PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 
-from carina.pacs.receiving import FILM_CLASSES, TRANSFER_SYNTAXES, add_contexts
+from carina.pacs.receiving import TRANSFER_SYNTAXES, add_contexts
 from carina.pacs.results import RESULT_CLASSES
+from carina.service import FILM_CLASSES
 from carina.settings import PacsSettings
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/conformance.md").read_text("utf-8")

@@ -34,13 +34,11 @@ from pydicom.uid import UID
 from carina.archive import ROLES, DeskFilm, Study, create_study
 from carina.imaging.phantom import phantom_dicom, phantom_film
 from carina.pacs.making import ResultMaker
-from carina.pacs.receiving import FILM_CLASSES as NODE_CLASSES
 from carina.pacs.results import RESULT_CLASSES
 from carina.service import FilmWorker, JobQueue, receive_film
 from carina.settings import Settings
 from carina.web import create_app
 from carina.web.dicomweb_query import MODALITIES, read_query
-from carina.web.dicomweb_store import FILM_CLASSES
 from carina.web.permissions import RefusedError
 
 MODEL = {"name": "tiny", "version": "1", "sha256": "f" * 64, "points": [], "classes": ("normal", "viral")}
@@ -399,10 +397,6 @@ def test_a_boundary_as_long_as_orthancs_is_taken(node: Node) -> None:
     body = _related(film_bytes(19, "ZZZ0040")).replace(BOUNDARY.encode(), boundary.encode())
     headers = {"Content-Type": RELATED.replace(BOUNDARY, boundary)}
     assert node.client().post("/dicomweb/studies", content=b"\r\n" + body, headers=headers).status_code == 200
-
-
-def test_classes_are_those_that_the_node_takes() -> None:
-    assert FILM_CLASSES == NODE_CLASSES
 
 
 def test_in_blind_reading_results_show_where_the_output_is_open(node: Node) -> None:

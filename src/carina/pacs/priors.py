@@ -25,8 +25,9 @@ from carina.archive import DeskFilm, OwedItem, Study
 from carina.errors import CarinaError
 from carina.pacs.expected import Expected
 from carina.pacs.peers import Peers
-from carina.pacs.receiving import FILM_CLASSES, TRANSFER_SYNTAXES, Receiver, stored_object
+from carina.pacs.receiving import TRANSFER_SYNTAXES, Receiver, stored_object
 from carina.pacs.sending import back_off
+from carina.service import FILM_CLASSES
 from carina.settings import PacsPeer, Settings
 
 __all__ = ["PriorFetcher"]

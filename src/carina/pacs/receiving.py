@@ -15,9 +15,6 @@ from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import (
     JPEG2000,
     UID,
-    ComputedRadiographyImageStorage,
-    DigitalXRayImageStorageForPresentation,
-    DigitalXRayImageStorageForProcessing,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
@@ -27,7 +24,6 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     JPEGLSLossless,
     RLELossless,
-    SecondaryCaptureImageStorage,
 )
 from pynetdicom import evt
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]  # made at run time
@@ -37,20 +33,12 @@ from carina.errors import CarinaError, FilmRejectedError
 from carina.imaging.quiet import quiet
 from carina.pacs.expected import Expected
 from carina.pacs.peers import Peers
-from carina.service import JobQueue, receive_film
+from carina.service import FILM_CLASSES, JobQueue, receive_film
 from carina.settings import Settings
 
-__all__ = ["FILM_CLASSES", "TRANSFER_SYNTAXES", "Receiver", "add_contexts", "stored_object"]
+__all__ = ["TRANSFER_SYNTAXES", "Receiver", "add_contexts", "stored_object"]
 
 _LOG: Final = logging.getLogger(__name__)
-
-FILM_CLASSES: Final = (
-    ComputedRadiographyImageStorage,
-    DigitalXRayImageStorageForPresentation,
-    DigitalXRayImageStorageForProcessing,
-    SecondaryCaptureImageStorage,
-)
-"""Storage SOP classes that the node takes."""
 
 # Deflated Explicit VR is left out: an object could then inflate to any size before it is looked at.
 TRANSFER_SYNTAXES: Final = (

@@ -7,10 +7,11 @@ from carina.service.priors import prior_films
 from carina.service.queue import JobQueue
 from carina.service.reader_table import ReaderTable, reader_table
 from carina.service.reading import FilmWorker, urgency_of
-from carina.service.receive import Received, receive_files, receive_film
+from carina.service.receive import FILM_CLASSES, Received, receive_files, receive_film
 from carina.service.sheets import SheetMaker
 
 __all__ = [
+    "FILM_CLASSES",
     "Check",
     "FilmWorker",
     "Health",

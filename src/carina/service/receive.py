@@ -13,6 +13,12 @@ from typing import BinaryIO, Final
 
 from pydicom.filereader import read_dataset
 from pydicom.tag import Tag
+from pydicom.uid import (
+    ComputedRadiographyImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    DigitalXRayImageStorageForProcessing,
+    SecondaryCaptureImageStorage,
+)
 
 from carina.archive import DeskFilm, NewFilm, OwedItem, Study
 from carina.errors import CarinaError, FilmRejectedError
@@ -25,9 +31,18 @@ from carina.ingest.zips import ZipReader, zip_entries
 from carina.service.queue import JobQueue
 from carina.settings import Limits, Settings
 
-__all__ = ["Received", "receive_files", "receive_film"]
+__all__ = ["FILM_CLASSES", "Received", "receive_files", "receive_film"]
 
 _LOG: Final = logging.getLogger("carina.service")
+
+FILM_CLASSES: Final = (
+    ComputedRadiographyImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    DigitalXRayImageStorageForProcessing,
+    SecondaryCaptureImageStorage,
+)
+"""Storage SOP classes that are taken over the network, by C-STORE and STOW-RS alike."""
+
 _SUFFIXES: Final = {"png": ".png", "jpeg": ".jpg", "tiff": ".tif"}
 _ZIP: Final = b"PK\x03\x04"
 _EMPTY_ZIP: Final = b"PK\x05\x06"

@@ -14,13 +14,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.uid import (
-    UID,
-    ComputedRadiographyImageStorage,
-    DigitalXRayImageStorageForPresentation,
-    DigitalXRayImageStorageForProcessing,
-    SecondaryCaptureImageStorage,
-)
+from pydicom.uid import UID
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.exceptions import HTTPException
@@ -28,22 +22,14 @@ from starlette.formparsers import MultiPartException
 
 from carina.errors import CarinaError, FilmRejectedError
 from carina.imaging.quiet import quiet
-from carina.service import receive_film
+from carina.service import FILM_CLASSES, receive_film
 from carina.web.dicomweb_query import as_json
 from carina.web.permissions import RefusedError, Visitor
 from carina.web.upload import refuse_without_room
 
-__all__ = ["FILM_CLASSES", "StoredParts", "store_parts"]
+__all__ = ["StoredParts", "store_parts"]
 
 _LOG: Final = logging.getLogger("carina.web")
-
-FILM_CLASSES: Final = (
-    ComputedRadiographyImageStorage,
-    DigitalXRayImageStorageForPresentation,
-    DigitalXRayImageStorageForProcessing,
-    SecondaryCaptureImageStorage,
-)
-"""Storage SOP classes that are taken: those that the node takes by C-STORE."""
 
 _RELATED: Final = "multipart/related"
 _DICOM: Final = "application/dicom"
