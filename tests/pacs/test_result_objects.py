@@ -279,6 +279,15 @@ def test_another_model_gives_other_objects(results: list[ResultObject], read: tu
     assert {each.sop_instance_uid for each in other} & {each.sop_instance_uid for each in results} == set()
 
 
+def test_another_film_under_the_same_uid_gives_other_objects(
+    results: list[ResultObject], read: tuple[Dataset, Found]
+) -> None:
+    source, found = read
+    other = build_results(source, replace(found, film=replace(found.film, sha256="f" * 64)), AT)
+    for name in ("sop_instance_uid", "series_uid"):
+        assert {getattr(each, name) for each in other} & {getattr(each, name) for each in results} == set()
+
+
 def test_results_of_a_turned_film_lie_on_the_film_as_it_was_sent() -> None:
     sent = np.zeros((6, 4), int)
     sent[1, 2] = 7

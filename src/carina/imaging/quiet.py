@@ -1,14 +1,16 @@
-"""Keep libraries' warnings about a file to ourselves: they quote header values, which can be a patient's."""
+"""Keep what libraries say of a file to ourselves: they quote header values, which can be a patient's."""
 
 from __future__ import annotations
 
 import logging
 import threading
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-__all__ = ["quiet"]
+__all__ = ["quiet", "where"]
 
 _LOGGERS = ("pydicom", "PIL")
 
@@ -52,3 +54,22 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         _HUSH.leave()
+
+
+def where(error: BaseException) -> str:
+    """Kind of an error and the line that raised it, for a log; its text stays out, for it may quote a header.
+
+    Examples
+    --------
+    >>> try:
+    ...     int("ZZZ0016")
+    ... except ValueError as error:
+    ...     print(where(error).partition(" at ")[0])
+    ValueError
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    return (
+        f"{type(error).__name__} at {Path(frames[-1].filename).name}:{frames[-1].lineno}"
+        if frames
+        else type(error).__name__
+    )

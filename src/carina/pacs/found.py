@@ -10,6 +10,8 @@ from typing import Any, Final, Self
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 from carina.archive import DeskResult, Study
 from carina.imaging import read_film
@@ -17,6 +19,7 @@ from carina.imaging.framing import Frame
 from carina.imaging.lung_fields import LungFields, decode_mask
 from carina.inference import Judged, Reading
 from carina.inference.opacity import OPAQUE, opacity_on_film
+from carina.pacs.codes import derived_uid
 from carina.pacs.placing import righted
 from carina.service import ModelFacts
 from carina.settings import Limits
@@ -108,6 +111,14 @@ class Found:
         if "opacity" in result.files:
             opaque = _opaque(study.store.read(result.files["opacity"]), shape)
         return replace(made, maps=np.asarray(maps, np.float32), frame=frame, fields=fields, opaque=opaque)
+
+    def uid(self, source: Dataset, *parts: str) -> UID:
+        """UID of a part of the results: the same for the same film and model, another for anything else.
+
+        The film's content is told by its hash, for two films can come under one SOP Instance UID, though none should
+        (PS3.5 section 9), and their results must not.
+        """
+        return derived_uid(str(source.SOPInstanceUID), self.film.sha256, self.facts.model_sha256, *parts)
 
     @property
     def judged(self) -> bool:

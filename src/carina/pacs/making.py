@@ -21,7 +21,7 @@ from pydicom import dcmread
 from carina.archive import DeskFilm, DeskResult, OwedItem, Study
 from carina.archive.objects import StoredObject
 from carina.errors import CarinaError, FilmRejectedError
-from carina.imaging.quiet import quiet
+from carina.imaging.quiet import quiet, where
 from carina.pacs.found import Found
 from carina.pacs.results import build_results
 from carina.service import ModelFacts, facts_of
@@ -76,7 +76,7 @@ class ResultMaker:
             exchange.release(item.item_id, str(error), 5.0)
             return True
         except Exception as error:  # noqa: BLE001 - one film's fault must not stop the others; it stays and says so
-            _LOG.exception("no result objects of film %s could be made", item.said.get("entry"))
+            _LOG.error("no result objects of film %s could be made: %s", item.said.get("entry"), where(error))
             exchange.give_up(item.item_id, f"no result objects could be made: {type(error).__name__}")
             return True
         owed = [[each.sop_class_uid, each.sop_instance_uid, each.path] for each in objects]
@@ -100,10 +100,11 @@ class ResultMaker:
         data = self._study.store.read(film.path)
         with quiet():
             header = dcmread(io.BytesIO(data), stop_before_pixels=True, force=True)
-        found = Found.kept(self._study, data, result, facts, self._limits)
-        made_at = dt.datetime.fromtimestamp(result.made_at)  # noqa: DTZ006 - DICOM's content times are local
+            found = Found.kept(self._study, data, result, facts, self._limits)
+            made_at = dt.datetime.fromtimestamp(result.made_at)  # noqa: DTZ006 - DICOM's content times are local
+            objects = build_results(header, found, made_at)  # highdicom warns of names by quoting them
         kept = []
-        for each in build_results(header, found, made_at):
+        for each in objects:
             stored = self._study.store.put(each.data, folder="results")
             names = (each.series_uid, each.sop_class_uid, each.sop_instance_uid)
             study_uid = str(header.StudyInstanceUID)

@@ -23,6 +23,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run 
 
 from carina.archive import DeskFilm, OwedItem, Study
 from carina.errors import CarinaError
+from carina.imaging.quiet import where
 from carina.pacs.expected import Expected
 from carina.pacs.peers import Peers
 from carina.pacs.receiving import TRANSFER_SYNTAXES, Receiver, stored_object
@@ -86,8 +87,8 @@ class PriorFetcher:
                 _LOG.warning("no earlier films could be fetched: %s", error)
                 busy = False
                 stop.wait(1.0)
-            except Exception:  # noqa: BLE001 - a fault here must not silently end all fetching
-                _LOG.exception("no earlier films could be fetched")
+            except Exception as error:  # noqa: BLE001 - a fault here must not silently end all fetching
+                _LOG.error("no earlier films could be fetched: %s", where(error))
                 busy = False
                 stop.wait(5.0)
             if not busy:

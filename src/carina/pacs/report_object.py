@@ -94,7 +94,7 @@ def _class_groups(source: Dataset, found: Found) -> list[Any]:
         return [
             _group(
                 source,
-                found.facts,
+                found,
                 "refusal",
                 finding=codes.DCM.Normality,
                 measurements=[],
@@ -105,7 +105,7 @@ def _class_groups(source: Dataset, found: Found) -> list[Any]:
     return [
         _group(
             source,
-            found.facts,
+            found,
             name,
             finding=class_code(name),
             measurements=[sr.Measurement(name=codes.DCM.Probability, value=round(value, 6), unit=codes.UCUM.NoUnits)],
@@ -118,7 +118,7 @@ def _class_groups(source: Dataset, found: Found) -> list[Any]:
 
 def _group(
     source: Dataset,
-    facts: ModelFacts,
+    found: Found,
     name: str,
     *,
     finding: Code,
@@ -126,11 +126,11 @@ def _group(
     evaluations: list[Any],
     reason: str | None,
 ) -> Any:
-    uid = derived_uid(str(source.SOPInstanceUID), facts.model_sha256, "tracking", name)
+    uid = found.uid(source, "tracking", name)
     return sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(uid=uid, identifier=name),
         finding_type=finding,
-        algorithm_id=_algorithm(facts, whole=bool(evaluations), reason=reason),
+        algorithm_id=_algorithm(found.facts, whole=bool(evaluations), reason=reason),
         measurements=measurements or None,
         qualitative_evaluations=evaluations or None,
         source_images=[
@@ -176,7 +176,7 @@ def _region(
             referenced_sop_class_uid=source.SOPClassUID, referenced_sop_instance_uid=source.SOPInstanceUID
         ),
     )
-    uid = derived_uid(str(source.SOPInstanceUID), found.facts.model_sha256, "tracking", name.replace("opacity", "box"))
+    uid = found.uid(source, "tracking", name.replace("opacity", "box"))
     sites, scores = None, None
     if "score" in box:
         sites = [sr.FindingSite(anatomic_location=codes.SCT.Lung, laterality=laterality)]

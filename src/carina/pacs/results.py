@@ -23,7 +23,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from carina.errors import FilmRejectedError
 from carina.imaging.lung_fields import LEFT, RIGHT
 from carina.pacs.class_map import parametric_map
-from carina.pacs.codes import coded, derived_uid
+from carina.pacs.codes import coded
 from carina.pacs.found import Found
 from carina.pacs.picture import draw_result, lines_of, raw_map
 from carina.pacs.placing import corners_back, turned_back, turns_of
@@ -182,7 +182,7 @@ class _Maker:
         self.turns = turns_of(found.reading.quality)
 
     def uid(self, *parts: str) -> UID:
-        return derived_uid(str(self.header.SOPInstanceUID), self.facts.model_sha256, *parts)
+        return self.found.uid(self.header, *parts)
 
     def common(self, kind: str) -> dict[str, Any]:
         return {

@@ -19,7 +19,7 @@ from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr
 
 from carina.archive import OwedItem, Study
 from carina.errors import CarinaError
-from carina.imaging.quiet import quiet
+from carina.imaging.quiet import quiet, where
 from carina.pacs.peers import Peers
 from carina.pacs.results import RESULT_CLASSES
 from carina.settings import PacsPeer, PacsSettings
@@ -70,8 +70,8 @@ class Sender:
                 _LOG.warning("nothing could be sent: %s", error)
                 busy = False
                 stop.wait(1.0)
-            except Exception:  # noqa: BLE001 - a fault here must not silently end all sending
-                _LOG.exception("nothing could be sent")
+            except Exception as error:  # noqa: BLE001 - a fault here must not silently end all sending
+                _LOG.error("nothing could be sent: %s", where(error))
                 busy = False
                 stop.wait(5.0)
             if not busy:
