@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import io
 import os
 import random
 import resource
@@ -105,6 +106,22 @@ def test_a_film_is_durable_before_it_is_acknowledged(study: Study, listening: in
     stored = study.store.read(film.path)
     assert hashlib.sha256(stored).hexdigest() == film.film_id
     assert dcmread(study.store.path(film.path)).PixelData == dcmread(phantoms[0]).PixelData
+
+
+@pytest.mark.parametrize("uid", ["1.2.826.0.1.3680043.9.1", "1.2.826.0.1.3680043.9.12"])
+def test_a_film_is_kept_with_the_meta_information_that_pydicom_writes(
+    study: Study, listening: int, phantoms: list[Path], uid: str
+) -> None:
+    film = dcmread(phantoms[0])
+    film.SOPInstanceUID = film.file_meta.MediaStorageSOPInstanceUID = uid
+    association = _association(listening)
+    assert association.send_c_store(film).Status == 0x0000
+    association.release()
+    stored = study.store.read(_films(study)[0].path)
+    film.file_meta.ImplementationClassUID = "2.25.133438271254867305046424327211012018823"
+    out = io.BytesIO()
+    film.save_as(out, enforce_file_format=True)
+    assert stored == out.getvalue()
 
 
 def test_the_same_film_sent_twice_is_one(study: Study, listening: int, phantoms: list[Path]) -> None:

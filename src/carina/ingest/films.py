@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import io
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -24,7 +25,7 @@ from carina.sampling import perceptual_hash
 from carina.settings import Limits
 from carina.types import Array, Film
 
-__all__ = ["acquired_at", "describe_film", "header_fields", "pixels_sha256"]
+__all__ = ["acquired_at", "describe_film", "header_fields", "pixels_sha256", "read_header"]
 
 _TEXTS: Final = {
     "patient_id": "PatientID",
@@ -95,7 +96,7 @@ def describe_film(film: Film, data: bytes, path: str, gate: Gate | None, limits:
         corrected=", ".join(quality.corrected) or None,
         perceptual_hash=perceptual_hash(righted.pixels),
         age_years=film.header.age_years,
-        **(header_fields(data, limits) if dicom else {}),
+        **(header_fields(read_header(data, limits)) if dicom else {}),
     )
 
 
@@ -113,13 +114,15 @@ def pixels_sha256(pixels: Array) -> str:
     return made.hexdigest()
 
 
-def header_fields(data: bytes, limits: Limits) -> dict[str, Any]:
-    """Read the fields of the film table out of a DICOM header.
+def read_header(data: bytes, limits: Limits, *, more: Sequence[str] = ()) -> Dataset:
+    """Read of a DICOM file's header what `header_fields` asks for.
 
-    Returns
-    -------
-    dict
-        Keys are attributes of `FilmRecord`; None where the header says nothing usable.
+    Parameters
+    ----------
+    data : bytes
+    limits : Limits
+    more : sequence of str
+        Further keywords to read.
 
     Raises
     ------
@@ -129,14 +132,25 @@ def header_fields(data: bytes, limits: Limits) -> dict[str, Any]:
     with quiet():
         opened = open_dicom(data, limits)
         try:
-            header = read_dataset(
+            return read_dataset(
                 io.BytesIO(opened.data[opened.start : opened.layout.header_end]),
                 opened.encoding.implicit,
                 opened.encoding.little,
-                specific_tags=list(_TAGS),
+                specific_tags=[*_TAGS, *map(Tag, more)],
             )
         except Exception as error:
             raise FilmRejectedError("damaged", "the file has a header that cannot be read; export it again") from error
+
+
+def header_fields(header: Dataset) -> dict[str, Any]:
+    """Fields of the film table out of a DICOM header of `read_header`.
+
+    Returns
+    -------
+    dict
+        Keys are attributes of `FilmRecord`; None where the header says nothing usable.
+    """
+    with quiet():
         fields: dict[str, Any] = {name: text(header, keyword) for name, keyword in _TEXTS.items()}
         for name in ("sex", "modality"):
             fields[name] = str(fields[name])[:_CODE].upper() if fields[name] else None

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Sequence
 from typing import Any, Final
 
+from pydicom import config
 from pynetdicom import AE, _config
 
 from carina.archive import Study
@@ -130,7 +131,8 @@ def client_context(settings: PacsSettings) -> ssl.SSLContext:
 
 
 def quiet_pynetdicom() -> None:
-    """Keep pynetdicom's own logs away: they would hold patients' names."""
+    """Keep pynetdicom's own logs and pydicom's warnings of values away: they would hold patients' names."""
+    config.settings.reading_validation_mode = config.IGNORE  # it only warns; what counts is checked where it counts
     _config.LOG_HANDLER_LEVEL = "none"
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
 

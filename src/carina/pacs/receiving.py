@@ -6,11 +6,12 @@ import io
 import json
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import (
     JPEG2000,
@@ -58,6 +59,8 @@ TRANSFER_SYNTAXES: Final = (
 _IMPLEMENTATION: Final = UID("2.25.133438271254867305046424327211012018823")
 _SUCCESS, _OUT_OF_RESOURCES, _MISMATCH, _NOT_UNDERSTOOD = 0x0000, 0xA700, 0xA900, 0xC000
 _MISSING, _INVALID = 0x0120, 0x0115
+_INSTANCE: Final = b"\x02\x00\x03\x00UI"  # (0002,0003), explicit VR
+_LAST_NAMED: Final = 0x00080018  # SOPInstanceUID
 _REFERENCES: Final = 10_000
 _COMMENT: Final = 64  # PS3.5 section 6.2: LO
 
@@ -202,8 +205,9 @@ def stored_object(event: Any) -> tuple[bytes | None, int]:
     body = request.DataSet.getvalue()
     uid, sop_class = str(request.AffectedSOPInstanceUID), str(request.AffectedSOPClassUID)
     try:
-        data = _file_start(uid, sop_class, event.context.transfer_syntax) + body
-        found = _announced(data)
+        syntax = UID(event.context.transfer_syntax)
+        found = _announced(body, syntax)
+        data = _file_start(uid, sop_class, syntax) + body
     except Exception as error:  # noqa: BLE001 - hostile bytes raise anything inside pydicom; they are answered
         _LOG.warning("not stored: no DICOM object (%s)", type(error).__name__)
         return None, _NOT_UNDERSTOOD
@@ -222,15 +226,25 @@ def _counted(event: Any) -> None:
 
 def _file_start(uid: str, sop_class: str, syntax: UID) -> bytes:
     """Preamble and meta information, the same for the same object whoever sends it (PS3.10 section 7.1)."""
+    name = uid.encode("ascii")
+    before, after = _around_instance(sop_class, syntax, len(name))
+    return before + name + after
+
+
+@lru_cache(maxsize=256)
+def _around_instance(sop_class: str, syntax: UID, length: int) -> tuple[bytes, bytes]:
+    """Make preamble and meta information, and part them where an instance's UID of so many characters goes."""
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\x00\x01"
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = UID(sop_class), UID(uid)
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = UID(sop_class), UID("1" * length)
     meta.TransferSyntaxUID, meta.ImplementationClassUID = syntax, _IMPLEMENTATION
     out = DicomBytesIO()
     out.is_little_endian, out.is_implicit_VR = True, False
     out.write(b"\0" * 128 + b"DICM")
     write_file_meta_info(out, meta)
-    return out.getvalue()
+    made = out.getvalue()
+    start = made.index(_INSTANCE) + len(_INSTANCE) + 2  # its length, two bytes
+    return made[:start], made[start + length :]
 
 
 def _status(status: int, why: str) -> Dataset:
@@ -239,13 +253,14 @@ def _status(status: int, why: str) -> Dataset:
     return answer
 
 
-def _announced(data: bytes) -> tuple[str, str]:
-    """SOP class and instance that the object itself names."""
+def _announced(body: bytes, syntax: UID) -> tuple[str, str]:
+    """SOP class and instance that the object itself names, which stand near its start."""
     with quiet():
-        header = dcmread(
-            io.BytesIO(data),
-            stop_before_pixels=True,
-            specific_tags=["SOPClassUID", "SOPInstanceUID"],
+        header = read_dataset(
+            io.BytesIO(body),
+            syntax.is_implicit_VR,
+            syntax.is_little_endian,
+            stop_when=lambda tag, _vr, _length: tag > _LAST_NAMED,
         )
         return str(header.SOPClassUID), str(header.SOPInstanceUID)
 

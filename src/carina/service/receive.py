@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import tempfile
@@ -11,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from pydicom.filereader import read_dataset
-from pydicom.tag import Tag
+from pydicom.dataset import Dataset
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
     DigitalXRayImageStorageForPresentation,
@@ -22,14 +20,14 @@ from pydicom.uid import (
 
 from carina.archive import DeskFilm, NewFilm, OwedItem, Study
 from carina.errors import CarinaError, FilmRejectedError
-from carina.imaging.dicom import looks_like_dicom, open_dicom
+from carina.imaging.dicom import looks_like_dicom
 from carina.imaging.pictures import picture_format
 from carina.imaging.quiet import quiet
 from carina.imaging.rejections import rejection
-from carina.ingest.films import header_fields
+from carina.ingest.films import header_fields, read_header
 from carina.ingest.zips import ZipReader, zip_entries
 from carina.service.queue import JobQueue
-from carina.settings import Limits, Settings
+from carina.settings import Settings
 
 __all__ = ["FILM_CLASSES", "Received", "receive_files", "receive_film"]
 
@@ -133,8 +131,9 @@ def receive_film(
     said: dict[str, str | None] = {}
     if kind is None:
         with quiet():
-            found = header_fields(data, limits)
-            said["patient_name"] = _patient_name(data, limits)
+            header = read_header(data, limits, more=("PatientName",))
+            found = header_fields(header)
+            said["patient_name"] = _patient_name(header)
         said |= {name: found.get(name) for name in _KEPT}
         taken = found.get("acquired_at")
         said["acquired_at"] = None if taken is None else taken.isoformat(timespec="seconds")
@@ -239,16 +238,9 @@ def _opened(
             zips.close()
 
 
-def _patient_name(data: bytes, limits: Limits) -> str | None:
+def _patient_name(header: Dataset) -> str | None:
     """Patient's Name as stored, components joined by carets (PS3.5 6.2, PN); None where there is none."""
-    opened = open_dicom(data, limits)
     try:
-        header = read_dataset(
-            io.BytesIO(opened.data[opened.start : opened.layout.header_end]),
-            opened.encoding.implicit,
-            opened.encoding.little,
-            specific_tags=[Tag("SpecificCharacterSet"), Tag("PatientName")],
-        )
         name = str(header.get("PatientName", ""))
     except Exception as error:
         raise FilmRejectedError("damaged", "the file has a header that cannot be read; export it again") from error
