@@ -9,7 +9,7 @@ from typing import Any
 from carina.evidence.signature_effects import Effect
 from carina.report.atlas_films import split_name
 from carina.report.atlas_numbers import Placed, Spread
-from carina.report.svg_figures import CHANCE, INK, OWN, SECOND, SOFT, draw_svg, grid
+from carina.report.svg_figures import CHANCE, OWN, SECOND, SOFT, draw_svg, grid
 
 __all__ = ["effect_forest", "feature_words", "places_figure", "spread_figure", "volcano_figure"]
 
@@ -153,10 +153,8 @@ def volcano_figure(effects: Sequence[Effect], kept: set[str], name: str = "signa
             axis.set_title(title)
             axis.set_xlabel("Hedges' g")
             grid(axis)
-        axes[0].set_ylabel("\u2212log10 p")
-        axes[0].text(
-            0.02, 0.98, "blue: stable, q \u2264 0.05", transform=axes[0].transAxes, fontsize=8, color=INK, va="top"
-        )
+        axes[0].set_xlabel("Hedges' g; blue: stable, q \u2264 0.05")
+        axes[0].set_ylabel(f"\u2212log10 p, {-math.log10(_LEAST_P):.0f} at most")
 
     counts = "; ".join(f"{title}: {len(rows)} features" for title, rows in shown)
     return draw_svg(name, (4.3 * len(shown), 3.3), paint, label=f"Effect and p value of every feature. {counts}")
@@ -199,14 +197,14 @@ def places_figure(name: str, placed: Sequence[Placed], *, distances: bool = Fals
         if not distances:
             axis.set_xlim(-2, 102)
         unit = "standard deviations from the mean of" if distances else "percentile among"
-        axis.set_xlabel(
-            f"{unit} the reference films (bands: middle half and 95 %{' of a bell curve' if distances else ''})"
-        )
+        bell = " of a bell curve" if distances else ""
+        # the axis is narrower than the figure by its features' names
+        axis.set_xlabel(f"{unit} the reference films\n(bands: middle half and 95 %{bell})")
         axis.spines["left"].set_visible(False)
         grid(axis, "x")
 
     label = "; ".join(f"{feature_words(one.feature)} percentile {one.percentile:.0f}" for one in placed)
-    return draw_svg(name, (8.6, 0.9 + 0.24 * len(placed)), paint, label=label)
+    return draw_svg(name, (8.6, 1.1 + 0.24 * len(placed)), paint, label=label)
 
 
 def _one_a_kind(effects: Sequence[Effect]) -> list[Effect]:
