@@ -170,6 +170,21 @@ def test_a_huge_pdu_is_not_waited_for(listening: int) -> None:
     assert _closed_after(listening, struct.pack(">BBL", 1, 0, 0xFFFFFFFF)) < 2
 
 
+@pytest.mark.parametrize(
+    "item", [b"", struct.pack(">LB", 1, 1), struct.pack(">LB", 999, 1) + b"\3", struct.pack(">L", 0xFFFFFFFF)]
+)
+def test_data_whose_items_do_not_fit_end_the_association_alone(study: Study, listening: int, item: bytes) -> None:
+    association = _association(listening)
+    good = struct.pack(">LB", 3, 1) + b"\1\0"  # a first part of a command
+    body = good + (item or b"\0")
+    association.dul.socket.socket.sendall(struct.pack(">BBL", 4, 0, len(body)) + body)
+    until(lambda: association.is_aborted, 10)
+    again = _association(listening)
+    assert again.is_established
+    again.release()
+    assert _films(study) == []
+
+
 def test_an_object_beyond_the_limit_is_cut_off(study: Study, listening: int) -> None:
     association = _association(listening)
     assert _send(association, b"\0" * 3_000_000, "1.2.3") is None

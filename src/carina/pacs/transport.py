@@ -15,6 +15,8 @@ from collections import Counter
 from socketserver import TCPServer
 from typing import Any, Final, cast
 
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
 from carina.settings import PacsSettings
@@ -24,6 +26,8 @@ __all__ = ["LimitedServer"]
 _LOG: Final = logging.getLogger(__name__)
 _FIRST_PDU: Final = 262144
 _HEADER: Final = 6
+_DATA: Final = 0x04
+_SMALLEST_ITEM: Final = 2  # a context and the message control header
 _SLACK: Final = 1024
 _CHUNK: Final = 262144
 
@@ -82,13 +86,46 @@ class _LimitedSocket(AssociationSocket):
         return read if at == nr_bytes else read[:at]
 
 
+class _DataPdu:
+    """A P-DATA-TF PDU whose values are views of the bytes that were read (PS3.8 section 9.3.5)."""
+
+    def __init__(self, read: bytearray) -> None:
+        view, at = memoryview(read), _HEADER
+        self._values: list[tuple[int, memoryview]] = []
+        while at < len(view):
+            length = int.from_bytes(view[at : at + 4], "big")
+            value = view[at + 5 : at + 4 + length]
+            if length < _SMALLEST_ITEM or len(value) != length - 1:
+                raise ValueError("an item of a P-DATA-TF PDU does not fit in it")
+            self._values.append((view[at + 4], value))
+            at += 4 + length
+
+    def to_primitive(self) -> P_DATA:
+        primitive = P_DATA()
+        primitive.presentation_data_value_list.extend(cast("list[tuple[int, bytes]]", self._values))
+        return primitive
+
+
+class _Provider(DULServiceProvider):
+    """Reads data without copying them over and over, and refuses what would end pynetdicom's thread.
+
+    An item without a value does: the association then hangs.
+    """
+
+    def _decode_pdu(self, bytestream: bytearray) -> tuple[Any, str]:
+        if bytestream[0] != _DATA:
+            return super()._decode_pdu(bytestream)
+        return _DataPdu(bytestream), "Evt10"  # PS3.8 section 9.2: P-DATA-TF PDU
+
+
 class _Handler(RequestHandler):
     """Gives each association a limited socket."""
 
     server: LimitedServer
 
     def _create_association(self) -> Any:
-        association = super()._create_association()
+        association: Any = super()._create_association()
+        association.dul.__class__ = _Provider
         # Made anew, the socket would announce the connection a second time, and the state machine would abort.
         limited: Any = association.dul.socket
         limited.__class__ = _LimitedSocket
