@@ -320,7 +320,7 @@ def test_no_film_is_lost_by_kills_of_the_worker(
     with open_study(node.folder, "service") as study:
         assert {each.state for each in _films(study)} == {"read"}
         # Orthanc shows the last one before its answer is back and written down.
-        until(lambda: study.archive.exchange.counts() == {"store_sent": 5 * 4}, 30)
+        until(lambda: study.archive.exchange.counts() == {"make_sent": 4, "send_sent": 4, "store_sent": 5 * 4}, 30)
 
 
 @pytest.mark.slow
