@@ -27,9 +27,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from carina.evidence.audit import Audit, audit_films
+from carina.evidence.audit import audit_films
 from carina.evidence.audit_criteria import VERSION
 from carina.evidence.audit_films import AuditedFilms, Eye, observe
+from carina.evidence.audit_outcome import Audit
 from carina.evidence.shortcut_phantoms import (
     SHORTCUTS,
     PhantomCohort,

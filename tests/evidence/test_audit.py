@@ -13,8 +13,9 @@ import polars as pl
 import pytest
 
 from carina.errors import InputError
-from carina.evidence.audit import Audit, audit_films, write_audit
+from carina.evidence.audit import audit_films, write_audit
 from carina.evidence.audit_films import AuditedFilms, Eye, observe
+from carina.evidence.audit_outcome import Audit
 from carina.evidence.shortcut_phantoms import phantom_task
 from carina.evidence.viewing import Answer
 from carina.imaging.lung_fields import LungFields

@@ -16,7 +16,7 @@ from scipy.stats import beta
 from sklearn.metrics import roc_auc_score
 
 from carina.errors import SettingsError, TableError
-from carina.evidence.audit import Audit, Verdict
+from carina.evidence.audit_outcome import Audit, Verdict
 from carina.evidence.contrast_numbers import IntervalOptions
 from carina.evidence.evaluation import Evaluation, EvaluationOptions, evaluate_judged
 from carina.evidence.evaluation_files import write_evaluation

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from carina.evidence.audit import Audit
+    from carina.evidence.audit_outcome import Audit
 
 __all__ = ["audit"]
 

@@ -77,7 +77,7 @@ def evaluate(
     """
     from carina.cli.extras import require_extra  # noqa: PLC0415 - verbs import inside their function
     from carina.cli.progress import counting  # noqa: PLC0415 - as above
-    from carina.evidence.audit import Audit  # noqa: PLC0415 - as above
+    from carina.evidence.audit_outcome import Audit  # noqa: PLC0415 - as above
     from carina.evidence.contrast_numbers import IntervalOptions  # noqa: PLC0415 - as above
     from carina.evidence.evaluation import EvaluationOptions  # noqa: PLC0415 - as above
     from carina.evidence.evaluation_files import write_evaluation  # noqa: PLC0415 - as above

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import cv2
@@ -12,7 +12,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from carina.deidentify.stores import Document, documents
+from carina.deidentify.document import Document
 from carina.errors import FilmRejectedError
 from carina.imaging.dicom import open_dicom
 from carina.imaging.quiet import quiet
@@ -29,7 +29,9 @@ _OVERLAY, _OVERLAY_DATA = 0x6000, 0x3000
 _LIMITS: Final = Limits()
 
 
-def dicom_documents(where: str, data: bytes, depth: int) -> Iterator[Document]:
+def dicom_documents(
+    where: str, data: bytes, depth: int, unwrap: Callable[[str, bytes, int], Iterator[Document]]
+) -> Iterator[Document]:
     """Unwrap a DICOM file.
 
     Parameters
@@ -37,6 +39,8 @@ def dicom_documents(where: str, data: bytes, depth: int) -> Iterator[Document]:
     where : str
     data : bytes
     depth : int
+    unwrap : callable
+        What unwraps the bytes of an element; it gets name, bytes and depth.
 
     Yields
     ------
@@ -53,7 +57,7 @@ def dicom_documents(where: str, data: bytes, depth: int) -> Iterator[Document]:
             return
     yield Document(f"{where} > header", "text", "\n".join(lines).encode("utf-8", "replace"))
     for name, value in parts:
-        yield from documents(f"{where} > {name}", value, depth + 1)
+        yield from unwrap(f"{where} > {name}", value, depth + 1)
     for name, picture in _pictures(ds):
         yield Document(f"{where} > {name}", "picture", picture)
     if deflated:

@@ -15,13 +15,13 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from carina.deidentify.document import Document
 from carina.deidentify.sqlite_file import MAGIC, opened_sqlite, tables
 
-__all__ = ["Document", "documents", "is_text"]
+__all__ = ["documents", "is_text"]
 
 _DEEPEST: Final = 8
 _MOST_BYTES: Final = 2 * 1024**3
@@ -37,25 +37,6 @@ _PDF_STREAM: Final = re.compile(rb"stream\r?\n(.*?)endstream", re.DOTALL)
 _COMPRESSED_CHUNKS: Final = (b"zTXt", b"iTXt", b"iCCP")
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _SEVEN_BITS: Final = 0x80
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """Something to search.
-
-    Attributes
-    ----------
-    where : str
-        The store and the way into it, such as ``films.zip > a.dcm > PatientComments``.
-    kind : {"text", "bytes", "picture", "problem"}
-        A problem is something that says it holds more than could be read.
-    data : bytes
-        Text is UTF-8. A picture is a whole picture or DICOM file.
-    """
-
-    where: str
-    kind: Literal["text", "bytes", "picture", "problem"]
-    data: bytes
 
 
 def is_text(data: bytes) -> bool:
@@ -106,7 +87,7 @@ def _inside(where: str, data: bytes, depth: int) -> Iterator[Document]:
     if data[128:132] == b"DICM" or (data[:2] == b"\x08\0" and data[4:6].isupper()):
         from carina.deidentify.dicom_store import dicom_documents  # noqa: PLC0415 - pydicom starts slowly
 
-        yield from dicom_documents(where, data, depth)
+        yield from dicom_documents(where, data, depth, documents)
     elif data.startswith((_PNG, _JPEG, *_TIFF, *_JP2)):
         yield Document(where, "picture", data)
         if data.startswith(_PNG):

@@ -14,12 +14,13 @@ import polars as pl
 from PIL import Image
 
 from carina.deidentify.burned_in import grey_views
+from carina.deidentify.document import Document
 from carina.deidentify.identity import find_printed_nhis
 from carina.deidentify.needles import BIRTH, Needles, Target, ascii_lower, date_of, folded
 from carina.deidentify.ocr import has_tesseract, read_words
 from carina.deidentify.pixel_text import PixelText
 from carina.deidentify.sqlite_file import MAGIC, finds_between_cells
-from carina.deidentify.stores import Document, documents
+from carina.deidentify.stores import documents
 from carina.errors import FilmRejectedError, RemovalError
 from carina.imaging.dicom import open_dicom, stored_samples
 from carina.imaging.quiet import quiet

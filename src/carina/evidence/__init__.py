@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from carina.evidence.audit import Audit, Probe, Verdict, audit_model, audit_task, write_audit
+from carina.evidence.audit import audit_model, audit_task, write_audit
+from carina.evidence.audit_outcome import Audit, Probe, Verdict
 from carina.evidence.baselines import average_boxes, lung_centre_boxes, lung_centres
 from carina.evidence.boxes import BoxRow, BoxTable, read_boxes
 from carina.evidence.estimates import Estimate, patient_bootstrap, patient_mean

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from carina.evidence.audit import Audit
 from carina.evidence.audit_measured import Measured
+from carina.evidence.audit_outcome import Audit
 
 __all__ = ["CARD_HEADING", "card_section"]
 

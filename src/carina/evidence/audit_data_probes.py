@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carina.evidence import audit_criteria as limits
-from carina.evidence.audit import Outcome, Probe
 from carina.evidence.audit_films import AuditedFilms
 from carina.evidence.audit_measured import Measured
+from carina.evidence.audit_outcome import Outcome, Probe
 from carina.evidence.audit_sides import LUNGLESS_WORDS, Question, Sides, above
 from carina.evidence.shortcut_readers import cramers_v, tell_class, tell_source
 from carina.evidence.shortcut_signs import SIGNS

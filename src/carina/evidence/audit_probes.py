@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from carina.evidence import audit_criteria as limits
-from carina.evidence.audit import Outcome, Probe
 from carina.evidence.audit_data_probes import ask_classes, ask_duplicates, ask_refit, ask_source_table, ask_sources
 from carina.evidence.audit_films import AuditedFilms
 from carina.evidence.audit_measured import Measured
+from carina.evidence.audit_outcome import Outcome, Probe
 from carina.evidence.audit_sides import HALF, LUNGLESS_WORDS, Question, Sides, above, in_words
 from carina.evidence.shortcut_changes import LUNGLESS
 from carina.evidence.shortcut_readers import area, auc_loss, mean_of, source_gap

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carina.evidence import audit_criteria as limits
-from carina.evidence.audit import Outcome, Probe
 from carina.evidence.audit_films import AuditedFilms
 from carina.evidence.audit_measured import Measured
+from carina.evidence.audit_outcome import Outcome, Probe
 
 __all__ = ["HALF", "LUNGLESS_WORDS", "Question", "Sides", "above", "in_words"]
 

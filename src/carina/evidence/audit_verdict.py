@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from carina.evidence import audit_criteria as limits
-from carina.evidence.audit import Probe, Verdict
 from carina.evidence.audit_films import AuditedFilms
+from carina.evidence.audit_outcome import Probe, Verdict
 from carina.evidence.shortcut_changes import LUNGLESS
 
 __all__ = ["conclude"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from carina.evidence.association import association_numbers
-from carina.evidence.audit import Audit
+from carina.evidence.audit_outcome import Audit
 from carina.evidence.contrast_films import compared_films
 from carina.evidence.contrast_numbers import IntervalOptions, contrast_numbers
 from carina.evidence.evaluation_classes import (

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from carina.errors import SettingsError, TableError
-from carina.evidence.audit import Audit, audit_model
+from carina.evidence.audit import audit_model
+from carina.evidence.audit_outcome import Audit
 from carina.evidence.cross_validation import TrainingPlan, cross_validation_numbers, source_numbers
 from carina.evidence.evaluation import Evaluation, EvaluationOptions, evaluate_judged
 from carina.evidence.evaluation_films import ChosenFilms, choose_evaluation_films, without_near_trained

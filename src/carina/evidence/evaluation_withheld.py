@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from carina.evidence.audit import Audit
+from carina.evidence.audit_outcome import Audit
 from carina.evidence.contrast_films import Compared
 from carina.evidence.numbers import Number
 from carina.tasks import Task

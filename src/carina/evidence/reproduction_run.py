@@ -16,8 +16,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from carina.errors import CalibrationError
-from carina.evidence.audit import Audit, audit_films
+from carina.evidence.audit import audit_films
 from carina.evidence.audit_films import gather
+from carina.evidence.audit_outcome import Audit
 from carina.evidence.contrast_numbers import IntervalOptions
 from carina.evidence.evaluation import EvaluationOptions, evaluate_judged
 from carina.evidence.evaluation_files import write_evaluation
