@@ -16,6 +16,7 @@ __all__ = ["MAGIC", "finds_between_cells", "opened_sqlite", "tables"]
 MAGIC: Final = b"SQLite format 3\0"
 _ROWS: Final = 20_000
 _SIZES: Final = (1, 2, 3, 4, 6, 8)
+_LEAST_AROUND: Final = 8
 _EXACT_BITS: Final = 47
 """Whole floats up to this many bits are stored as integers."""
 
@@ -54,7 +55,9 @@ def finds_between_cells(
     """Give the finds that two or more live cells beside each other make up, and none of them holds.
 
     In a record the cells' lengths stand ahead of them all, so that the end of one and the start of the next can read
-    like a word that neither holds (SQLite file format 2.1, "Record Format"). Indices on expressions are left out.
+    like a word that neither holds (SQLite file format 2.1, "Record Format"). Indices on expressions are left out, and
+    so are finds with fewer than eight bytes of their cells around them: those could not be told from the same letters
+    elsewhere in the file.
 
     Parameters
     ----------
@@ -86,13 +89,15 @@ def finds_between_cells(
 
 
 def _around(cells: list[bytes], start: int, length: int) -> tuple[bytes, bytes] | None:
-    """Give what stands before and after a find in the cells that it touches; None if it lies in one."""
+    """Give what stands before and after a find in the cells that it touches; None if it lies in one, or fills them."""
     ends = list(accumulate(map(len, cells)))
     first, last = bisect_right(ends, start), bisect_left(ends, start + length)
     if first == last:
         return None
     begin = ends[first] - len(cells[first])
     whole = b"".join(cells[first : last + 1]).decode("latin-1")
+    if len(whole) - length < _LEAST_AROUND:
+        return None
     return whole[: start - begin].encode("utf-8"), whole[start - begin + length :].encode("utf-8")
 
 
