@@ -11,9 +11,11 @@ import polars as pl
 import pytest
 
 from carina.errors import TableError
+from carina.evidence.reproduction_decided import decided
 from carina.evidence.reproduction_plan import ARMS, plan_runs, protocols, same_film_units
 from carina.evidence.reproduction_table import markdown
 from carina.sampling import FilmTable, perceptual_hash
+from carina.tasks import default_task
 
 
 def _table(labels: list[str], films_a_patient: int = 2, source: str = "kermany") -> FilmTable:
@@ -65,7 +67,7 @@ def test_patients_are_kept_apart_in_one_arm_alone() -> None:
 def test_too_few_films_of_a_class_are_said() -> None:
     table = _four(300)
     _, sentences = plan_runs(protocols()["gao-wang"], table, np.arange(len(table)), seeds=1)
-    assert any("films of class 'normal' instead of 400" in sentence for sentence in sentences)
+    assert any("165 films of class 'normal' instead of 400 in part 'train'" in sentence for sentence in sentences)
 
 
 def test_folds_hold_every_film_once() -> None:
@@ -100,6 +102,17 @@ def test_near_duplicates_of_two_patients_stay_together() -> None:
     units = same_film_units(_table(["normal"] * 4, films_a_patient=1), hashes)
     assert units[0] == units[3]
     assert len(set(units.tolist())) == 3
+
+
+def test_what_films_are_called_is_counted_by_class() -> None:
+    table = _table(["normal", "bacterial", "viral", "covid19"])  # of two patients, two films each
+    chances = np.array([[0.7, 0.1, 0.1, 0.1], [0.1, 0.2, 0.6, 0.1], [0.4, 0.3, 0.2, 0.1], [0.0, 0.1, 0.1, 0.8]])
+    found = decided(table, default_task(), chances)
+    assert found["confusion"] == [[1, 0, 0, 0], [0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1]]
+    assert (found["accuracy"]["all_films"], found["accuracy"]["value"], found["accuracy"]["n"]) == (0.5, 0.5, 2)
+    # one of two, exact: 1 - sqrt(0.975) and its mirror
+    assert found["accuracy"]["low"] == pytest.approx(1 - 0.975**0.5)
+    assert found["accuracy"]["high"] == pytest.approx(0.975**0.5)
 
 
 def test_a_class_without_films_is_refused() -> None:
@@ -150,6 +163,8 @@ def test_a_quick_reproduction_is_written_and_resumed(tmp_path: Path) -> None:
     found = reproduce(order)
     assert "quick try" in found["sentences"][0]
     assert [run["arm"] for run in found["runs"]] == list(ARMS)
+    assert all(run["decided"] is None for run in found["runs"])  # four classes less the others would give COVID-19 back
+    assert "Withheld: no shortcut audit." in (tmp_path / "out" / "reproduction.md").read_text("utf-8")
     covid = [line for line in found["summary"] if line["contrast"] == "covid19_given_pneumonia"]
     assert all(line["mean"] is None and line["verdicts"] == ["withheld: no shortcut audit"] for line in covid)
     result = tmp_path / "out" / "by_patient" / "seed-1" / "result.json"

@@ -13,6 +13,7 @@ import polars as pl
 
 from carina import __version__
 from carina.errors import InputError, OutputError, TableError
+from carina.evidence.reproduction_decided import WAYS
 from carina.evidence.reproduction_plan import ARMS, Protocol, plan_runs, protocols, same_film_units
 from carina.evidence.reproduction_run import Films, carry_out
 from carina.evidence.reproduction_table import markdown
@@ -142,7 +143,7 @@ def _values(
 ) -> dict[str, Any]:
     quick = ["This was a quick try with few small films and one epoch: none of its figures means anything."]
     return {
-        "schema": 1,
+        "schema": 2,
         "carina": __version__,
         "name": order.name,
         "title": protocol.title,
@@ -163,9 +164,11 @@ def _summary(arm: str, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     verdicts: dict[str, set[str]] = {}
     first: dict[tuple[str, str, str], dict[str, Any]] = {}
     for run in runs:
-        of_classes = ("classes", "accuracy", "all_films")
-        values.setdefault(of_classes, []).append(run["accuracy"]["value"])
-        first.setdefault(of_classes, {name: run["accuracy"][name] for name in ("value", "low", "high", "n")})
+        for way in WAYS:
+            of_classes = ("classes", f"accuracy, {way}", "all_films")
+            told = run["decided"][way]["accuracy"] if run["decided"] else dict.fromkeys(("value", "low", "high", "n"))
+            values.setdefault(of_classes, []).append(told["value"])
+            first.setdefault(of_classes, {name: told[name] for name in ("value", "low", "high", "n")})
         for number in run["figures"]:
             key = (str(number["contrast"]), str(number["measure"]), str(number["denominator"]))
             values.setdefault(key, []).append(number["value"])

@@ -213,7 +213,7 @@ class _Dealer:
         folds = protocol.repeats == "folds"
         rng = np.random.default_rng([2020, 1 if folds else number])
         if (whole := protocol.sizes.get("all")) is not None:
-            rows, few = self._drawn(rows, whole, rng, "the films")
+            rows, few = self._drawn(rows, whole, rng, "in all")
         elif self._quick:
             rows = rng.permutation(rows)[: max(len(rows) // _QUICK, 60)]
         if folds:
@@ -230,7 +230,7 @@ class _Dealer:
         for part in _PARTS:
             here = rows[parts == part]
             if (sizes := protocol.sizes.get(part)) is not None:
-                here, said = self._drawn(here, sizes, rng, f"part {part!r}")
+                here, said = self._drawn(here, sizes, rng, f"in part {part!r}")
                 few += said
             chosen += here.tolist()
             kept += [part] * len(here)
@@ -246,7 +246,7 @@ class _Dealer:
             found = rng.permutation(rows[self._labels[rows] == name])[:wanted]
             chosen += found.tolist()
             if len(found) < wanted:
-                few.append(f"{where} has {len(found)} films of class {name!r} instead of {wanted}")
+                few.append(f"{len(found)} films of class {name!r} instead of {wanted} {where}")
         return np.array(sorted(chosen), dtype=np.intp), few
 
     def _dealt(self, rows: NDArray[np.intp], shares: Mapping[str, float], rng: np.random.Generator) -> NDArray[Any]:

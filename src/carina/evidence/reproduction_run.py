@@ -23,6 +23,7 @@ from carina.evidence.contrast_numbers import IntervalOptions
 from carina.evidence.evaluation import EvaluationOptions, evaluate_judged
 from carina.evidence.evaluation_files import write_evaluation
 from carina.evidence.judged_films import JudgedFilms, ModelStamp
+from carina.evidence.reproduction_decided import WAYS, decided
 from carina.evidence.reproduction_plan import Run
 from carina.inference import (
     Bundle,
@@ -40,7 +41,6 @@ from carina.sampling import (
     patient_key,
     within_reach,
 )
-from carina.statistics import first_of_each, proportion
 from carina.tasks import Task
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["Films", "carry_out"]
 
 _BATCH = 32
+_SCHEMA = 2
 _FIGURES = ("auc", "sensitivity", "specificity", "ppv", "npv", "accuracy", "f1", "mcc", "kappa")
 
 
@@ -92,11 +93,12 @@ def carry_out(
     Returns
     -------
     dict
-        Films, leaks, seconds, confusion, accuracy, figures; JSON.
+        Films, leaks, seconds, how films were called (withheld where a figure of the run is), figures; JSON.
     """
     result = out / "result.json"
     table = _parted(run, films.table)
     asked = {
+        "schema": _SCHEMA,
         "recipe": recipe.model_dump(mode="json"),
         "films": _identity(run, table),
         "audit": audit,
@@ -107,12 +109,16 @@ def carry_out(
     out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     trained, model = _trained(table, run, films, recipe, out=out, threads=threads)
-    seconds = time.perf_counter() - started
+    seconds = _so_far(out / "seconds.json", time.perf_counter() - started)
     logits = _logits(model, films.cache, run.rows, threads)
     calibration, said = _calibrated(table, films.task, model, logits, recipe.seed + run.seed)
     bundle = _bundle(table, films.task, recipe, model=model, calibration=calibration, out=out)
     parameters = sum(value.numel() for value in trained.network.parameters())
-    judged = _judged(table, films.task, calibrated_probabilities(logits, films.task, calibration), bundle)
+    own = calibrated_probabilities(logits, films.task, None)
+    calibrated = calibrated_probabilities(logits, films.task, calibration)
+    test = np.flatnonzero(np.array(table.frame["split"].to_list()) == "test")
+    stamp = ModelStamp(bundle.name, bundle.version, bundle.model_sha256)
+    judged = JudgedFilms(table=table, task=films.task, probabilities=calibrated, model=stamp).take(test)
     found: Audit | None = None
     if audit:
         looked = gather(films.task, judged.table, bundle=bundle, workers=1)
@@ -120,6 +126,8 @@ def carry_out(
     options = EvaluationOptions(intervals=IntervalOptions(repeats=repeats))
     evaluation = evaluate_judged(judged, options, calibration=calibration, audit=found, said=said)
     metrics = write_evaluation(evaluation, {"seed": 1, "repeats": repeats}, out / "evaluation")
+    figures = [number for number in metrics["numbers"] if _is_figure(number)]
+    withheld = any(str(number.get("note") or "").startswith("withheld") for number in figures)
     values = {
         "asked": asked,
         "arm": run.arm,
@@ -133,9 +141,13 @@ def carry_out(
         "warning": parameters_per_film_warning(parameters, run.count()["train"]),
         "model_sha256": bundle.model_sha256,
         "classes": list(films.task.classes),
-        "confusion": _confusion(judged),
-        "accuracy": _accuracy(judged),
-        "figures": [number for number in metrics["numbers"] if _is_figure(number)],
+        "decided": None
+        if withheld
+        else {
+            way: decided(judged.table, films.task, chances[test])
+            for way, chances in zip(WAYS, (own, calibrated), strict=True)
+        },
+        "figures": figures,
         "verdicts": None if found is None else {name: one.verdict for name, one in found.verdicts.items()},
         "sentences": said,
     }
@@ -222,11 +234,11 @@ def _bundle(
     return write_bundle(folder, model, description, card)
 
 
-def _judged(table: FilmTable, task: Task, probabilities: NDArray[np.float64], bundle: Bundle) -> JudgedFilms:
-    test = np.flatnonzero(np.array(table.frame["split"].to_list()) == "test")
-    stamp = ModelStamp(bundle.name, bundle.version, bundle.model_sha256)
-    whole = JudgedFilms(table=table, task=task, probabilities=probabilities, model=stamp)
-    return whole.take(test)
+def _so_far(file: Path, seconds: float) -> float:
+    """Add the seconds of this call to those of earlier ones that ended the training; a call that was killed is lost."""
+    before = float(json.loads(file.read_text("utf-8"))) if file.is_file() else 0.0
+    file.write_text(json.dumps(before + seconds), "utf-8")
+    return before + seconds
 
 
 def _leaks(table: FilmTable, hashes: Sequence[str]) -> dict[str, int]:
@@ -239,25 +251,6 @@ def _leaks(table: FilmTable, hashes: Sequence[str]) -> dict[str, int]:
         "patients": len(set(people[test].tolist()) & set(people[learned].tolist())),
         "near_duplicates": int(near.sum()),
     }
-
-
-def _confusion(judged: JudgedFilms) -> list[list[int]]:
-    """Films by class (rows) and most probable class (columns)."""
-    classes = judged.task.classes
-    matrix = np.zeros((len(classes), len(classes)), dtype=int)
-    for label, called in zip(judged.table.labels, judged.probabilities.argmax(axis=1).tolist(), strict=True):
-        matrix[classes.index(label), called] += 1
-    return [[int(value) for value in row] for row in matrix.tolist()]
-
-
-def _accuracy(judged: JudgedFilms) -> dict[str, Any]:
-    """Share of films whose most probable class is right, first film of each patient."""
-    classes = np.array(judged.task.classes)
-    right = classes[judged.probabilities.argmax(axis=1)] == np.array(judged.table.labels)
-    first = first_of_each(np.array(judged.table.patients))
-    found = proportion(int(right[first].sum()), len(first))
-    return {"value": found.estimate, "low": found.low, "high": found.high, "events": found.events, "n": found.trials,
-            "all_films": float(right.mean())}  # fmt: skip
 
 
 def _is_figure(number: dict[str, Any]) -> bool:
