@@ -20,6 +20,8 @@ from carina.networks.branch_judgement import judge_boxes, matched  # noqa: E402
 from carina.networks.classifier import FilmClassifier  # noqa: E402
 from carina.networks.film_data import Batch  # noqa: E402
 from carina.networks.film_network import FilmNetwork  # noqa: E402
+from carina.networks.losses import FilmLoss  # noqa: E402
+from carina.networks.planted_films import PlantedFilms  # noqa: E402
 from carina.sampling import FilmTable, read_film_table  # noqa: E402
 from carina.tasks import default_task  # noqa: E402
 
@@ -159,21 +161,64 @@ def test_exported_branches_are_an_addition(trained: tuple[FilmNetwork, stage.Bra
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-def test_joint_training_learns_classes_and_branches_in_one_step(table: FilmTable) -> None:
-    recipe = _RECIPE.changed({"branch_backbone": "joint", "batch": 4})
-    films = stage.branch_films(table, recipe, _Finder(), "train", augment=True)
-    model = FilmClassifier(default_task(), recipe, films)
+def _alone(model: FilmClassifier) -> FilmClassifier:
+    """Give the model all of an engine that its step asks."""
 
     class _Trainer:
         world_size, current_epoch, global_rank = 1, 0, 0
 
-    model._trainer = _Trainer()  # type: ignore[assignment] # all of it that the step asks
+    model._trainer = _Trainer()  # type: ignore[assignment] # as above
     model.log = lambda *_, **__: None  # type: ignore[method-assign] # no engine listens
+    return model
+
+
+def _normal_films() -> Batch:
     targets = torch.zeros(4, 4, dtype=torch.bool)
     targets[:, 0] = True
     drawn = torch.randint(0, 255, (4, 64, 64), dtype=torch.uint8)
-    batch = Batch(drawn, targets, torch.ones(4), torch.ones(4), torch.empty(4, 0, dtype=torch.uint8))
-    torch.autograd.backward(model.training_step(batch, 0))
+    return Batch(drawn, targets, torch.ones(4), torch.ones(4), torch.empty(4, 0, dtype=torch.uint8))
+
+
+def test_planted_films_are_labelled_by_what_was_made(table: FilmTable) -> None:
+    films = stage.branch_films(table, _RECIPE, _Finder(), "train", augment=True)
+    normal = torch.tensor([True, False, False, False])
+    batch = _normal_films()
+    shown = PlantedFilms(films, normal, share=0.9).added_to(batch, 3)
+    assert len(shown.films) == 40  # 4 of the table, 36 made: nine of ten
+    assert torch.equal(shown.films[:4], batch.films)
+    made = films.batch(36, 3)
+    assert torch.equal(shown.films[4:], made.films)
+    opaque = made.opacity.flatten(1).amax(1) >= 0.5
+    assert 0 < int(opaque.sum()) < 36
+    assert torch.equal(shown.targets[4:], torch.where(opaque[:, None], ~normal, normal))
+    assert shown.root[4:].tolist() == [1.0] * 36
+    assert shown.inner[4:].tolist() == [0.0] * 36
+
+
+def test_planted_films_say_nothing_of_the_kind_of_disease(table: FilmTable) -> None:
+    recipe = _RECIPE.changed({"planted": 0.5, "batch": 4, "evenness": 0.0, "smoothing": 0.0})
+    films = stage.branch_films(table, recipe, _Finder(), "train", augment=True)
+    task = default_task()
+    sick = torch.ones(4, dtype=torch.bool)
+    sick[0] = False
+    logits = torch.randn(3, 4, requires_grad=True)
+    loss = FilmLoss(task, evenness=0.0, smoothing=0.0)(logits, sick.expand(3, 4), torch.ones(3), torch.zeros(3))
+    torch.autograd.backward(loss)
+    assert logits.grad is not None
+    within = (logits[:, 1:].softmax(1) * logits.grad[:, 1:].sum(1, keepdim=True)).detach()
+    torch.testing.assert_close(logits.grad[:, 1:], within)  # the group as a whole is pulled, no member more
+    model = _alone(FilmClassifier(task, recipe, planted=PlantedFilms(films, ~sick, recipe.planted)))
+    torch.autograd.backward(model.training_step(_normal_films(), 0))
+    assert any(
+        float(value.grad.abs().sum()) > 0 for value in model.network.trunk.parameters() if value.grad is not None
+    )
+
+
+def test_joint_training_learns_classes_and_branches_in_one_step(table: FilmTable) -> None:
+    recipe = _RECIPE.changed({"branch_backbone": "joint", "batch": 4})
+    films = stage.branch_films(table, recipe, _Finder(), "train", augment=True)
+    model = _alone(FilmClassifier(default_task(), recipe, films))
+    torch.autograd.backward(model.training_step(_normal_films(), 0))
     assert model.network.branches is not None
     for module in (
         model.network.trunk,
@@ -199,6 +244,9 @@ def test_no_film_to_lay_opacities_into_is_an_error(table: FilmTable) -> None:
 def test_frozen_settings_do_not_make_another_classifier() -> None:
     slower = _RECIPE.changed({"branch_epochs": 9})
     assert slower.of_classifier() == _RECIPE.of_classifier()
+    sicker = _RECIPE.changed({"planted": 0.2})
+    assert sicker.changed({"branch_normal": "healthy"}).of_classifier() != sicker.of_classifier()
+    assert sicker.changed({"branch_epochs": 9}).of_classifier() == sicker.of_classifier()
     joint = {"branch_backbone": "joint"}
     assert slower.changed(joint).of_classifier() != _RECIPE.changed(joint).of_classifier()
 

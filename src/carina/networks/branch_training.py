@@ -133,7 +133,7 @@ def branch_films(table: FilmTable, recipe: Recipe, finder: Finder, split: str, *
     found.extend(phantom_plain_films(count, recipe.seed % 1_000_000 + held_out))
     if not found:
         raise TrainingError(
-            f"boxes and opacity map need films labelled {recipe.branch_normal!r} in {split!r}, or phantoms; found none"
+            f"made opacities need films labelled {recipe.branch_normal!r} in {split!r}, or phantoms; found none"
         )
     return BranchFilms(found, recipe.standardisation(), augment=augment)
 

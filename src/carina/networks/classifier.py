@@ -16,6 +16,7 @@ from carina.networks.film_data import Batch, epoch_seed
 from carina.networks.film_network import FilmNetwork
 from carina.networks.losses import FilmLoss
 from carina.networks.mixing import StyleMixing, hide_lungs, mix_spectra
+from carina.networks.planted_films import PlantedFilms
 from carina.networks.recipe import Recipe
 from carina.networks.registry import build_network
 from carina.tasks import Task
@@ -35,13 +36,21 @@ class FilmClassifier(lightning.LightningModule):
     recipe : Recipe
     branch_films : BranchFilms or None
         Of the joint mode: films with made opacities, a batch of which goes beside each batch of the table's films.
+    planted : PlantedFilms or None
+        Adds films with made opacities to each batch, for the classifier itself.
     """
 
-    def __init__(self, task: Task, recipe: Recipe, branch_films: BranchFilms | None = None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        recipe: Recipe,
+        branch_films: BranchFilms | None = None,
+        planted: PlantedFilms | None = None,
+    ) -> None:
         super().__init__()
         self.recipe = recipe
         self.network = build_network(task, recipe.network_spec(), pretrained=recipe.pretrained)
-        self.branch_films = branch_films
+        self.branch_films, self.planted = branch_films, planted
         if branch_films is not None:
             self.network.add_branches()
         # channels last: 1.8 times the speed of the default layout on a CPU, for the depthwise convolutions
@@ -70,6 +79,8 @@ class FilmClassifier(lightning.LightningModule):
 
     def training_step(self, batch: Batch, number: int) -> Tensor:
         """Loss of one augmented batch, and in the joint mode of a batch of made opacities beside it."""
+        if self.planted is not None:
+            batch = self.planted.added_to(batch, self._seed(number))
         films, targets, root, inner, without = batch
         silent = None
         if self.recipe.needs_lungless:
@@ -87,13 +98,17 @@ class FilmClassifier(lightning.LightningModule):
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(films))
         return loss
 
+    def _seed(self, number: int) -> int:
+        """Seed of what is made for one batch of one process."""
+        start = epoch_seed(self.recipe.seed, self.current_epoch)
+        return int(start + number * self.trainer.world_size + self.global_rank)
+
     def _beside(self, films: Tensor, number: int) -> tuple[Tensor, Tensor]:
         """Logits of the classifier's films, and the branches' loss on films of their own, from one forward pass."""
         source, branches = self.branch_films, self.network.branches
         if source is None or branches is None:
             raise TrainingError("a joint training needs films for its branches; found none")
-        seed = epoch_seed(self.recipe.seed, self.current_epoch) + number * self.trainer.world_size + self.global_rank
-        drawn = source.batch(self.recipe.branch_batch, seed)
+        drawn = source.batch(self.recipe.branch_batch, self._seed(number))
         both = torch.cat([films, _scaled(drawn.films).to(films.device)]).contiguous(memory_format=torch.channels_last)
         maps = self.network.maps(both)
         count = len(films)

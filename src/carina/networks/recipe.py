@@ -46,6 +46,12 @@ class Recipe(BaseModel):
         0.0, ge=0, lt=1, description="share of films shown with their lungs blacked out, and drawn towards even"
     )
     surroundings: float = Field(0.0, ge=0, le=1, description="share of films shown in another film's surroundings")
+    planted: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of films shown that are normal ones with a made opacity, or marks that are none",
+    )
     one_sided: float = Field(0.3, ge=0, le=1, description="root weight of films from sources on one side of the root")
     evenness: float = Field(0.3, ge=0, le=1, description="pull of ungrouped films towards even groups")
     smoothing: float = Field(0.05, ge=0, lt=0.5, description="label smoothing")
@@ -87,7 +93,8 @@ class Recipe(BaseModel):
     def of_classifier(self) -> dict[str, object]:
         """Give the settings that decide the classifier's weights, as JSON; those of frozen branches do not."""
         values = self.model_dump(mode="json")
-        return values if self.joint else {name: value for name, value in values.items() if "branch" not in name}
+        kept = {"branch_normal"} if self.planted else set()
+        return {name: value for name, value in values.items() if self.joint or "branch" not in name or name in kept}
 
     def network_spec(self) -> NetworkSpec:
         """Part that decides the architecture."""

@@ -27,6 +27,7 @@ from carina.networks.classifier import FilmClassifier
 from carina.networks.film_cache import CachedFilms, cache_films
 from carina.networks.film_data import FilmData, FilmPart
 from carina.networks.film_network import FilmNetwork
+from carina.networks.planted_films import PlantedFilms
 from carina.networks.recipe import Recipe
 from carina.sampling import (
     DEFAULT_FRACTIONS,
@@ -203,8 +204,7 @@ def fit(prepared: Prepared, task: Task, recipe: Recipe, out: Path, machine: Mach
         torch.set_num_threads(machine.threads)
     resume = _same_run(prepared, task, recipe, out)
     torch.manual_seed(recipe.seed)
-    beside = branch_films(prepared.table, recipe, LungFinder.load(), "train", augment=True) if recipe.joint else None
-    classifier = FilmClassifier(task, recipe, beside)
+    classifier = _classifier(prepared.table, task, recipe)
     data = _data(prepared, task, recipe)
     checkpoints = out / "checkpoints"
     keeper = ModelCheckpoint(checkpoints, "best", monitor="tune_loss", enable_version_counter=False)
@@ -223,6 +223,18 @@ def fit(prepared: Prepared, task: Task, recipe: Recipe, out: Path, machine: Mach
         epochs=trainer.current_epoch,
         tune_loss=float(keeper.best_model_score if keeper.best_model_score is not None else float("nan")),
     )
+
+
+def _classifier(table: FilmTable, task: Task, recipe: Recipe) -> FilmClassifier:
+    """Build the network, with what makes opacities for it where the recipe asks for them."""
+    finder = LungFinder.load() if recipe.joint or recipe.planted else None
+    beside = branch_films(table, recipe, finder, "train", augment=True) if finder and recipe.joint else None
+    planted = None
+    if finder and recipe.planted:
+        real = branch_films(table, recipe.changed({"branch_phantoms": 0}), finder, "train", augment=True)
+        normal = torch.from_numpy(task.targets([recipe.branch_normal])[0])
+        planted = PlantedFilms(real, normal, recipe.planted)
+    return FilmClassifier(task, recipe, beside, planted)
 
 
 def _trainer(recipe: Recipe, machine: Machine, out: Path, callbacks: list[Callback]) -> lightning.Trainer:
