@@ -234,7 +234,7 @@ def _tell(rows: list[dict[str, object]]) -> None:
         for arm in dict.fromkeys(str(row["arm"]) for row in rows):
             values = [float(str(row[name])) for row in rows if row["arm"] == arm]
             cells.append(f"{arm} {np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})")
-        print(f"{name:<26}{'   '.join(cells)}")
+        print(f"{name:<36}{'   '.join(cells)}")
 
 
 if __name__ == "__main__":
