@@ -195,6 +195,12 @@ def test_planted_films_are_labelled_by_what_was_made(table: FilmTable) -> None:
     assert shown.inner[4:].tolist() == [0.0] * 36
 
 
+def test_an_opacity_must_have_a_class_to_go_to(table: FilmTable) -> None:
+    films = stage.branch_films(table, _RECIPE, _Finder(), "train", augment=True)
+    with pytest.raises(TrainingError, match="found 4 normal of 4"):
+        PlantedFilms(films, torch.ones(4, dtype=torch.bool), share=0.5)
+
+
 def test_planted_films_say_nothing_of_the_kind_of_disease(table: FilmTable) -> None:
     recipe = _RECIPE.changed({"planted": 0.5, "batch": 4, "evenness": 0.0, "smoothing": 0.0})
     films = stage.branch_films(table, recipe, _Finder(), "train", augment=True)

@@ -41,8 +41,9 @@ def test_ct_slices_train_and_predict_from_their_task_file(tmp_path: Path) -> Non
     assert first["lungs"] is None
 
 
-def test_what_rests_on_lung_fields_is_refused_where_there_are_none(tmp_path: Path) -> None:
-    recipe = _TINY.changed({"framing": "lung_centred"})
+@pytest.mark.parametrize("changes", [{"framing": "lung_centred"}, {"planted": 0.2}, {"surroundings": 0.2}])
+def test_what_rests_on_lung_fields_is_refused_where_there_are_none(tmp_path: Path, changes: dict[str, object]) -> None:
+    recipe = _TINY.changed(changes)
     with pytest.raises(TrainingError, match="not looked for on the input 'ct_slice'"):
         train_bundle(_order(tmp_path / "films.csv", tmp_path / "run", "ct_slice.toml", recipe))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from carina.errors import TrainingError
 from carina.networks.branch_films import BranchFilms
 from carina.networks.film_data import Batch
 
@@ -28,9 +29,19 @@ class PlantedFilms:
         Classes of a film without an opacity; one with an opacity may be any of the others.
     share : float
         Of the films shown, above 0 and below 1.
+
+    Raises
+    ------
+    TrainingError
+        If no class, or every class, is normal: an opacity would have no class to go to.
     """
 
     def __init__(self, films: BranchFilms, normal: Tensor, share: float) -> None:
+        if bool(normal.all()) or not bool(normal.any()):
+            raise TrainingError(
+                f"films with made opacities need a task with normal classes and others; found {int(normal.sum())} "
+                f"normal of {len(normal)}"
+            )
         self.films, self.normal, self.share = films, normal, share
 
     def added_to(self, batch: Batch, seed: int) -> Batch:

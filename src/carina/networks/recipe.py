@@ -90,6 +90,11 @@ class Recipe(BaseModel):
         """Whether training asks for films with their lungs blacked out."""
         return self.lungless > 0 or self.surroundings > 0
 
+    @property
+    def needs_lungs(self) -> bool:
+        """Whether anything in training rests on lung fields."""
+        return self.standardisation().needs_lungs or self.branches or self.needs_lungless or self.planted > 0
+
     def of_classifier(self) -> dict[str, object]:
         """Give the settings that decide the classifier's weights, as JSON; those of frozen branches do not."""
         values = self.model_dump(mode="json")

@@ -167,10 +167,10 @@ def _check_input(order: TrainingOrder) -> None:
     """Refuse what rests on lung fields where the task's input has none."""
     if order.task.kind.lungs:
         return
-    if order.recipe.standardisation().needs_lungs or order.recipe.branches:
+    if order.recipe.needs_lungs:
         raise TrainingError(
             f"lung fields are not looked for on the input {order.task.input!r} of task {order.task.name!r}; "
-            "train with framing = 'whole' and without branches"
+            "train with framing = 'whole', without branches, and with lungless, surroundings and planted at 0"
         )
 
 
