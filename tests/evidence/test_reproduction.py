@@ -144,6 +144,30 @@ def test_a_published_figure_says_what_it_was_checked_against() -> None:
     assert "| not checked |" in markdown(values)
 
 
+def test_films_by_class_are_shown_by_both_probabilities_and_summed_over_runs() -> None:
+    def run(own: list[list[int]], calibrated: list[list[int]]) -> dict[str, object]:
+        accuracy = {"value": 0.75, "low": 0.5, "high": 0.9}
+        ways = {"network": own, "calibrated": calibrated}
+        return {
+            "arm": "as_published", "run": 1, "classes": ["normal", "viral"], "training_seconds": 61.2,
+            "films": dict.fromkeys(("train", "tune", "calibrate", "test"), 4), "warning": "few", "sentences": [],
+            "leaks": {"patients": 2, "near_duplicates": 0},
+            "decided": {way: {"confusion": counts, "accuracy": accuracy} for way, counts in ways.items()},
+        }  # fmt: skip
+
+    values = {
+        "title": "T", "doi": "10.1/x", "carina": "0", "table": {"films": 1, "patients": 1, "sha256": "0" * 64},
+        "what": [], "sentences": [], "published": [], "summary": [],
+        "runs": [run([[1, 1], [0, 2]], [[2, 0], [2, 0]]), run([[2, 0], [1, 1]], [[2, 0], [2, 0]])],
+    }  # fmt: skip
+    told = markdown(values)
+    own, calibrated = told.split("As published, network;")[1].split("As published, calibrated;")
+    assert "| normal | 3 | 1 | 75.0% |" in own
+    assert "| viral | 1 | 3 | 75.0% |" in own
+    assert "| viral | 4 | 0 | 0.0% |" in calibrated
+    assert "| 0.750 (0.500-0.900) | 61 |" in told
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_quick_reproduction_is_written_and_resumed(tmp_path: Path) -> None:

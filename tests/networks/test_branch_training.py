@@ -15,7 +15,14 @@ import carina.networks.branch_training as stage  # noqa: E402 -- after the skip
 from carina.errors import TrainingError  # noqa: E402
 from carina.imaging.lung_fields import LungFields  # noqa: E402
 from carina.inference import open_session  # noqa: E402
-from carina.networks import Recipe, build_network, export_onnx, model_card  # noqa: E402
+from carina.networks import (  # noqa: E402
+    Recipe,
+    build_network,
+    export_onnx,
+    model_card,
+    training,
+)
+from carina.networks.branch_films import BranchBatch  # noqa: E402
 from carina.networks.branch_judgement import judge_boxes, matched  # noqa: E402
 from carina.networks.classifier import FilmClassifier  # noqa: E402
 from carina.networks.film_data import Batch  # noqa: E402
@@ -179,20 +186,38 @@ def _normal_films() -> Batch:
     return Batch(drawn, targets, torch.ones(4), torch.ones(4), torch.empty(4, 0, dtype=torch.uint8))
 
 
-def test_planted_films_are_labelled_by_what_was_made(table: FilmTable) -> None:
+def test_planted_films_are_labelled_by_what_was_made(table: FilmTable, monkeypatch: pytest.MonkeyPatch) -> None:
     films = stage.branch_films(table, _RECIPE, _Finder(), "train", augment=True)
-    normal = torch.tensor([True, False, False, False])
+    opacity = torch.zeros(2, 32, 32)
+    opacity[0, 10:14, 10:14] = 1.0  # the first film alone has one
+    made = BranchBatch(torch.full((2, 64, 64), 7, dtype=torch.uint8), [torch.empty(0, 4)] * 2, opacity)
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(films, "batch", lambda count, seed: asked.append((count, seed)) or made)
     batch = _normal_films()
-    shown = PlantedFilms(films, normal, share=0.9).added_to(batch, 3)
-    assert len(shown.films) == 40  # 4 of the table, 36 made: nine of ten
+    shown = PlantedFilms(films, torch.tensor([True, False, False, False]), share=1 / 3).added_to(batch, 3)
+    assert asked == [(2, 3)]  # 4 of the table, 2 made: a third
     assert torch.equal(shown.films[:4], batch.films)
-    made = films.batch(36, 3)
-    assert torch.equal(shown.films[4:], made.films)
-    opaque = made.opacity.flatten(1).amax(1) >= 0.5
-    assert 0 < int(opaque.sum()) < 36
-    assert torch.equal(shown.targets[4:], torch.where(opaque[:, None], ~normal, normal))
-    assert shown.root[4:].tolist() == [1.0] * 36
-    assert shown.inner[4:].tolist() == [0.0] * 36
+    assert shown.films[4:].unique().tolist() == [7]
+    assert shown.targets[4:].tolist() == [[False, True, True, True], [True, False, False, False]]
+    assert shown.root[4:].tolist() == [1.0] * 2
+    assert shown.inner[4:].tolist() == [0.0] * 2
+
+
+def test_a_share_of_the_draws_carries_an_opacity(table: FilmTable) -> None:
+    films = stage.branch_films(table, _RECIPE, _Finder(), "train", augment=True)
+    shown = PlantedFilms(films, torch.tensor([True, False, False, False]), share=0.9).added_to(_normal_films(), 3)
+    assert len(shown.films) == 40  # 4 of the table, 36 made: nine of ten
+    assert 0 < int(shown.targets[4:, 1].sum()) < 36
+
+
+def test_training_plants_in_real_normal_films_alone(table: FilmTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training.LungFinder, "load", _Finder)
+    recipe = _RECIPE.changed({"planted": 0.25, "branch_phantoms": 4})
+    planted = training._classifier(table, default_task(), recipe).planted
+    assert planted is not None
+    assert planted.films.counts() == {"made": 6}  # the eight of `train` less two viral ones; no phantom
+    assert planted.normal.tolist() == [True, False, False, False]
+    assert training._classifier(table, default_task(), _RECIPE).planted is None
 
 
 def test_an_opacity_must_have_a_class_to_go_to(table: FilmTable) -> None:
@@ -214,7 +239,10 @@ def test_planted_films_say_nothing_of_the_kind_of_disease(table: FilmTable) -> N
     within = (logits[:, 1:].softmax(1) * logits.grad[:, 1:].sum(1, keepdim=True)).detach()
     torch.testing.assert_close(logits.grad[:, 1:], within)  # the group as a whole is pulled, no member more
     model = _alone(FilmClassifier(task, recipe, planted=PlantedFilms(films, ~sick, recipe.planted)))
+    seen: list[int] = []
+    model.network.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
     torch.autograd.backward(model.training_step(_normal_films(), 0))
+    assert seen == [8]  # four of the table, four made
     assert any(
         float(value.grad.abs().sum()) > 0 for value in model.network.trunk.parameters() if value.grad is not None
     )

@@ -2,7 +2,7 @@
 
 Studies take the most probable class of the network's own probabilities. Carina's are calibrated, and what no source
 shows side by side is held within a likelihood ratio (`carina.inference.unshown`), which may leave a class that no film
-is called at all (M19, M36). Both are counted; where they differ, the difference is what the hospital was worth.
+is called at all (M19, M36). Both are counted.
 """
 
 from __future__ import annotations
